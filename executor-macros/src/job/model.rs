@@ -1,0 +1,117 @@
+//! What a job's function says: the name of its struct, what it returns, and what each parameter is.
+
+use syn::{Ident, PatType, ReturnType, Type};
+
+use super::field::Field;
+use crate::{cased, errors::Errors, function::Function, types};
+
+/// Parts that can't be read are missing, with their errors noted.
+pub(crate) struct Model<'f> {
+    pub(crate) struct_name: Option<Ident>,
+    pub(crate) returns: Option<&'f Type>,
+    pub(crate) parameters: Vec<Parameter<'f>>,
+}
+
+pub(crate) struct Parameter<'f> {
+    pub(crate) ty: &'f Type,
+    pub(crate) role: Role<'f>,
+}
+
+pub(crate) enum Role<'f> {
+    ProgramData,
+    Output { required: bool },
+    State,
+    Context,
+    Field(Field<'f>),
+}
+
+impl<'f> Model<'f> {
+    pub(crate) fn read(function: &'f Function, errors: &mut Errors) -> Self {
+        let returns = match &function.sig.output {
+            ReturnType::Type(_, ty) => Some(&**ty),
+            ReturnType::Default => None,
+        };
+        Self {
+            struct_name: cased::struct_name(&function.sig.ident, errors),
+            returns,
+            parameters: function
+                .parameters()
+                .filter_map(|it| Parameter::read(it, errors))
+                .collect(),
+        }
+    }
+}
+
+impl<'f> Parameter<'f> {
+    fn read(parameter: &'f PatType, errors: &mut Errors) -> Option<Self> {
+        let ty = &*parameter.ty;
+        let role = match special(ty, errors)? {
+            Some(role) => {
+                refuse_serde(parameter, errors);
+                role
+            }
+            None => Role::Field(Field::read(parameter, errors)?),
+        };
+        Some(Self { ty, role })
+    }
+}
+
+/// The role that the type's name gives. It may turn out to be another type of that name: the assertions in the
+/// expansion see to that.
+fn special<'f>(ty: &Type, errors: &mut Errors) -> Option<Option<Role<'f>>> {
+    let Some(name) = types::last_segment(ty).map(|segment| segment.ident.to_string()) else {
+        return Some(None);
+    };
+    let role = match name.as_str() {
+        "ProgramData" => Role::ProgramData,
+        "Output" => Role::Output { required: true },
+        "State" => Role::State,
+        "Context" => Role::Context,
+        "Tx" => {
+            errors.at(
+                ty,
+                "`Tx` needs a server's store, which this version doesn't have yet",
+            );
+            return None;
+        }
+        "Option" => return optional(ty, errors),
+        _ => return Some(None),
+    };
+    Some(Some(role))
+}
+
+fn optional<'f>(ty: &Type, errors: &mut Errors) -> Option<Option<Role<'f>>> {
+    let Some(inner) = types::only_argument(ty) else {
+        return Some(None);
+    };
+    if types::is(inner, "Output") {
+        return Some(Some(Role::Output { required: false }));
+    }
+    for always_there in ["ProgramData", "State", "Context"] {
+        if types::is(inner, always_there) {
+            errors.at(
+                ty,
+                format!("`{always_there}` is always there: take it without the `Option`"),
+            );
+            return None;
+        }
+    }
+    if types::is(inner, "Saved") {
+        errors.at(ty, "`Saved` begins with its default: write `Saved<Option<…>>` for a value that may be missing");
+        return None;
+    }
+    Some(None)
+}
+
+fn refuse_serde(parameter: &PatType, errors: &mut Errors) {
+    for attribute in parameter
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("serde"))
+    {
+        errors.at(
+            attribute,
+            "this parameter is no field of the job's data: remove the `serde` attribute",
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! The macros of Executor. Use them through the `executor` crate, which exports them all.
+//!
+//! Each attribute goes through four stages, a file each: `args` reads the attribute, `model` reads the
+//! function, `check` compares the two, `expand` writes the code. Errors are collected on the way, and
+//! the user's function comes out first in any case, so that one mistake doesn't hide the rest.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")
+)]
+
+use proc_macro::TokenStream;
+
+mod cased;
+mod crate_path;
+mod docs;
+mod duration;
+mod errors;
+mod function;
+#[cfg(test)]
+mod golden;
+mod job;
+mod job_error;
+mod name;
+mod options;
+mod program;
+mod types;
+
+/// Makes a job of an async function.
+///
+/// The function stays as it is, and can be called and tested as one. Next to it comes a struct of the
+/// same name in `UpperCamelCase`, which holds the job's data and implements `executor::Job`.
+///
+/// What a parameter gets follows from its type: `ProgramData<T>`, `Output<J>` or `Option<Output<J>>`,
+/// `Saved<T>`, `State<T>` and `Context` are taken from the run; all others are fields of the struct,
+/// and take `serde` attributes.
+///
+/// ```ignore
+/// /// Sends one page of a campaign.
+/// #[job(retry(max = 8, backoff = "1s..5m"), timeout = "10m")]
+/// async fn send_page(contacts: Output<CountContacts>, mailer: State<Mailer>, page: u32) -> Result<(), JobError> {
+///     mailer.send(page, *contacts).await.or_retry()
+/// }
+///
+/// let program = Program::new(()).then(CountContacts).then(SendPage { page: 1 });
+/// ```
+///
+/// # Options
+///
+/// - `name = "…"`: the name under which the job is stored; the function's name if left out
+/// - `retry(max = 8, backoff = "1s..5m")`: how often, and how long between; either may be left out, and
+///   `backoff = "10s"` is constant
+/// - `timeout = "10m"`: the longest an attempt may take
+/// - `concurrency = 4`: at most so many at once in a worker
+/// - `strict_lease`: stop as soon as the lease can't be renewed
+/// - `blocking`: a plain `fn`, run on the blocking pool
+/// - `derive(Clone, …)`: more derives for the struct
+/// - `crate = "…"`: the path of the `executor` crate, if it isn't `::executor`
+#[proc_macro_attribute]
+pub fn job(args: TokenStream, item: TokenStream) -> TokenStream {
+    job::expand(args.into(), item.into()).into()
+}
+
+/// Registers a function that builds a program, so that it can be started by its name with arguments.
+///
+/// The function is plain or async, and returns `impl IntoProgram` or a `Result` of it. An argument of type
+/// `Option<T>` may be left out, a `bool` is a flag, all others are required. The docs of the function and of
+/// its arguments are its help text.
+///
+/// ```ignore
+/// /// Sends a campaign to a segment.
+/// #[program]
+/// fn campaign(
+///     /// The customer.
+///     customer_id: u64,
+///     dry_run: bool,
+/// ) -> impl IntoProgram {
+///     Program::new(Campaign { customer_id, dry_run }).then(CountContacts)
+/// }
+/// ```
+///
+/// # Options
+///
+/// - `name = "…"`: the name by which it is started; the function's name if left out
+/// - `crate = "…"`: the path of the `executor` crate, if it isn't `::executor`
+#[proc_macro_attribute]
+pub fn program(args: TokenStream, item: TokenStream) -> TokenStream {
+    program::expand(args.into(), item.into()).into()
+}
+
+/// Registers what an error means for the job that ends with it.
+///
+/// A variant is `fatal` if nothing else is said, for itself or for the whole type.
+///
+/// ```ignore
+/// #[derive(Debug, thiserror::Error, JobError)]
+/// enum MailError {
+///     #[error("the server did not answer")]
+///     #[job_error(retry)]
+///     Timeout,
+///     #[error("too many messages")]
+///     #[job_error(retry_after = "5m")]
+///     Throttled,
+///     #[error("malformed address")]
+///     Malformed,
+/// }
+/// ```
+///
+/// # Options
+///
+/// - `retry`, `retry_after = "5m"`, `ignore`, `snooze = "1h"`, `fatal`: one for a variant; on the type, the
+///   default of its variants
+/// - `crate = "…"`, on the type: the path of the `executor` crate, if it isn't `::executor`
+#[proc_macro_derive(JobError, attributes(job_error))]
+pub fn job_error(item: TokenStream) -> TokenStream {
+    job_error::expand(item.into()).into()
+}

@@ -1,0 +1,4 @@
+#[job]
+pub async fn report(contacts: Option<Output<CountContacts>>) -> Result<(), JobError> {
+    Ok(())
+}

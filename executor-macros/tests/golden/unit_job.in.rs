@@ -1,0 +1,5 @@
+/// Answers.
+#[job]
+async fn ping() -> Result<(), JobError> {
+    Ok(())
+}

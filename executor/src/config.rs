@@ -1,0 +1,303 @@
+//! The settings, from the environment and the builder.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The queue of programs that name none.
+pub(crate) const DEFAULT_QUEUE: &str = "default";
+
+/// All settings of an [`Executor`](crate::Executor) and its workers.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) database_url: DatabaseUrl,
+    pub(crate) table: TableName,
+    pub(crate) worker: WorkerConfig,
+}
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerConfig {
+    pub(crate) queues: Vec<String>,
+    pub(crate) slots: usize,
+    /// How long a claim holds without a heartbeat; heartbeats come at a third of it.
+    pub(crate) lease: Duration,
+    /// How long running jobs may go on after the worker is told to stop.
+    pub(crate) shutdown_grace: Duration,
+    /// How long a cancelled body may go on before it is dropped.
+    pub(crate) cancel_grace: Duration,
+    /// Takeovers of one step after which its program is errored.
+    pub(crate) max_crashes: u32,
+    pub(crate) unknown_job: UnknownJob,
+    /// Bytes of program data that a worker holds at most (one program is always let in).
+    pub(crate) memory_budget: usize,
+}
+
+/// What a worker does with a program whose next job it does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnknownJob {
+    /// It leaves the program to workers that have the job.
+    #[default]
+    Wait,
+    /// It skips the job with a warning, as program-executor does.
+    Skip,
+    /// The program ends as errored.
+    Fail,
+}
+
+impl FromStr for UnknownJob {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "wait" => Ok(Self::Wait),
+            "skip" => Ok(Self::Skip),
+            "fail" => Ok(Self::Fail),
+            _ => Err(Error::new(
+                ErrorKind::Configuration,
+                format!("{text:?} is not one of wait, skip, fail"),
+            )),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database_url: DatabaseUrl("sqlite:executor.db".to_owned()),
+            table: TableName("programs".to_owned()),
+            worker: WorkerConfig {
+                queues: vec![DEFAULT_QUEUE.to_owned()],
+                slots: 50,
+                lease: Duration::from_secs(15),
+                shutdown_grace: Duration::from_secs(30),
+                cancel_grace: Duration::from_secs(5),
+                max_crashes: 20,
+                unknown_job: UnknownJob::Wait,
+                memory_budget: 32 << 20,
+            },
+        }
+    }
+}
+
+impl Config {
+    /// The defaults, and over them what the environment says.
+    pub(crate) fn from_env() -> Result<Self> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut config = Self::default();
+        let set = |name: &str, apply: &mut dyn FnMut(&str) -> Result<()>| match lookup(name) {
+            Some(value) if !value.is_empty() => {
+                apply(&value).map_err(|e| Error::new(ErrorKind::Configuration, format!("{name}: {e}")))
+            }
+            _ => Ok(()),
+        };
+        set("DATABASE_URL", &mut |v| {
+            config.database_url = v.parse()?;
+            Ok(())
+        })?;
+        set("EXECUTOR_TABLE", &mut |v| {
+            config.table = v.parse()?;
+            Ok(())
+        })?;
+        let worker = &mut config.worker;
+        set("EXECUTOR_QUEUE", &mut |v| {
+            worker.queues = v.split(',').map(|q| q.trim().to_owned()).filter(|q| !q.is_empty()).collect();
+            Ok(())
+        })?;
+        set("EXECUTOR_SLOTS", &mut |v| {
+            worker.slots = v.parse()?;
+            Ok(())
+        })?;
+        set("EXECUTOR_LEASE", &mut |v| {
+            worker.lease = duration(v)?;
+            Ok(())
+        })?;
+        set("EXECUTOR_SHUTDOWN_GRACE", &mut |v| {
+            worker.shutdown_grace = duration(v)?;
+            Ok(())
+        })?;
+        set("EXECUTOR_CANCEL_GRACE", &mut |v| {
+            worker.cancel_grace = duration(v)?;
+            Ok(())
+        })?;
+        set("EXECUTOR_MAX_CRASHES", &mut |v| {
+            worker.max_crashes = v.parse()?;
+            Ok(())
+        })?;
+        set("EXECUTOR_UNKNOWN_JOB", &mut |v| {
+            worker.unknown_job = v.parse()?;
+            Ok(())
+        })?;
+        Ok(config)
+    }
+
+    /// Whether the settings can work together.
+    pub(crate) fn check(&self) -> Result<()> {
+        let fail = |text: &str| Err(Error::new(ErrorKind::Configuration, text));
+        let worker = &self.worker;
+        if worker.slots == 0 {
+            return fail("slots must be at least 1");
+        }
+        if worker.queues.is_empty() {
+            return fail("a worker needs at least one queue");
+        }
+        if worker.lease < Duration::from_millis(300) {
+            return fail("the lease must be at least 300ms");
+        }
+        Ok(())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration> {
+    humantime::parse_duration(text).map_err(|e| {
+        Error::new(
+            ErrorKind::Configuration,
+            format!("{text:?} is no duration ({e}); write it like \"30s\" or \"5m\""),
+        )
+    })
+}
+
+/// Where the store is. Printing it leaves the password out.
+#[derive(Clone)]
+pub(crate) struct DatabaseUrl(String);
+
+/// The store that a URL names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Sqlite,
+    Postgres,
+    MySql,
+}
+
+impl DatabaseUrl {
+    pub(crate) fn scheme(&self) -> Scheme {
+        match self.0.split(':').next() {
+            Some("postgres" | "postgresql") => Scheme::Postgres,
+            Some("mysql" | "mariadb") => Scheme::MySql,
+            // Parsing lets nothing else through.
+            _ => Scheme::Sqlite,
+        }
+    }
+
+    /// The file of a `sqlite:` URL.
+    pub(crate) fn sqlite_path(&self) -> &str {
+        let path = self.0.strip_prefix("sqlite:").unwrap_or(&self.0);
+        path.strip_prefix("//").unwrap_or(path)
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let fail = |problem: &str| {
+            Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "the database URL {problem}; write sqlite:path/to/file.db, \
+                     postgres://user@host/database or mysql://user@host/database"
+                ),
+            ))
+        };
+        match text.split_once(':') {
+            Some(("sqlite", rest)) => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                match path {
+                    "" => fail("names no file"),
+                    ":memory:" => fail("names a database in memory, which would survive nothing"),
+                    _ => Ok(Self(text.to_owned())),
+                }
+            }
+            Some(("postgres" | "postgresql" | "mysql" | "mariadb", _)) => Ok(Self(text.to_owned())),
+            Some((scheme, _)) if text.contains("://") => {
+                fail(&format!("has the unknown scheme {scheme:?}"))
+            }
+            _ => fail("has no scheme"),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((scheme, rest)) = self.0.split_once("://") else { return f.write_str(&self.0) };
+        let authority = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
+        match authority.rfind('@') {
+            Some(at) if self.scheme() != Scheme::Sqlite => {
+                let user = authority[..at].split(':').next().unwrap_or_default();
+                // What follows a `?` may hold a password too.
+                let rest = rest[at..].split('?').next().unwrap_or_default();
+                write!(f, "{scheme}://{user}{rest}")
+            }
+            _ => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The name of the programs' table; the other tables' names begin with it.
+#[derive(Clone, Debug)]
+pub(crate) struct TableName(String);
+
+impl TableName {
+    /// The name as it stands between double quotes.
+    pub(crate) fn escaped(&self) -> String {
+        self.0.replace('"', "\"\"")
+    }
+}
+
+impl FromStr for TableName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        // PostgreSQL cuts names at 63 bytes; ours have suffixes of up to 16. `?` marks the places
+        // of values in our statements.
+        let problem = if text.is_empty() {
+            "is empty"
+        } else if text.len() > 46 {
+            "is longer than 46 bytes"
+        } else if text.contains(|c: char| c.is_control() || matches!(c, '?' | '`' | '\\')) {
+            "has a character that can't stand there (control characters, ?, ` and \\ can't)"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(Error::new(ErrorKind::Configuration, format!("the table name {text:?} {problem}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_url_has_no_password() {
+        let url: DatabaseUrl = "postgres://ada:secret@db/app?password=x".parse().expect("a URL");
+        assert_eq!(format!("{url:?}"), "postgres://ada@db/app");
+        let url: DatabaseUrl = "mysql://ada:se@cret@db/app".parse().expect("a URL");
+        assert_eq!(url.to_string(), "mysql://ada@db/app");
+        let url: DatabaseUrl = "sqlite:a@b.db".parse().expect("a URL");
+        assert_eq!(url.to_string(), "sqlite:a@b.db");
+    }
+
+    #[test]
+    fn bad_settings_name_their_variable() {
+        let with = |name: &'static str, value: &'static str| {
+            Config::from_lookup(|n| (n == name).then(|| value.to_owned()))
+                .map(drop)
+                .expect_err("it is wrong")
+                .to_string()
+        };
+        assert!(with("DATABASE_URL", "redis://x").contains("unknown scheme \"redis\""));
+        assert!(with("EXECUTOR_SLOTS", "many").starts_with("EXECUTOR_SLOTS: invalid digit"));
+        assert!(with("EXECUTOR_LEASE", "soon").contains("is no duration"));
+        assert!(with("EXECUTOR_TABLE", "a?b").contains("can't stand there"));
+    }
+}

@@ -1,0 +1,173 @@
+//! How an executor is set up.
+
+use std::{sync::Arc, time::Duration};
+
+use super::Executor;
+use crate::{
+    config::{Config, UnknownJob},
+    error::Result,
+    event::{Event, Events},
+    job::States,
+    store,
+};
+
+/// Settings of an [`Executor`], on top of those of the environment: what is set here wins.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// struct Mailer;
+///
+/// #[tokio::main]
+/// async fn main() -> executor::Result<()> {
+///     executor::builder()
+///         .state(Mailer)
+///         .queues(["mail", "default"])
+///         .slots(20)
+///         .shutdown_grace(Duration::from_secs(10))
+///         .run()
+///         .await
+/// }
+/// ```
+#[must_use = "settings do nothing until `.run()` or `.connect()`"]
+pub struct Builder {
+    changes: Vec<Box<dyn FnOnce(&mut Config) -> Result<()> + Send>>,
+    states: States,
+    on_error: Vec<Arc<dyn Fn(&Event) + Send + Sync>>,
+}
+
+/// The settings of an executor, to be changed and then run or connected.
+pub fn builder() -> Builder {
+    Builder { changes: Vec::new(), states: States::default(), on_error: Vec::new() }
+}
+
+impl Builder {
+    fn set(mut self, change: impl FnOnce(&mut Config) -> Result<()> + Send + 'static) -> Self {
+        self.changes.push(Box::new(change));
+        self
+    }
+
+    /// Where the store is (`DATABASE_URL`): `sqlite:path/to/file.db`, `postgres://…`, `mysql://…`;
+    /// `sqlite:executor.db` unless said otherwise.
+    pub fn database_url(self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        self.set(move |config| {
+            config.database_url = url.parse()?;
+            Ok(())
+        })
+    }
+
+    /// The name of the programs' table (`EXECUTOR_TABLE`); `programs` unless said otherwise.
+    pub fn table(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.set(move |config| {
+            config.table = name.parse()?;
+            Ok(())
+        })
+    }
+
+    /// The queues that a worker works (`EXECUTOR_QUEUE`, with commas); `default` unless said
+    /// otherwise.
+    pub fn queues<Q: Into<String>>(self, queues: impl IntoIterator<Item = Q>) -> Self {
+        let queues = queues.into_iter().map(Into::into).collect();
+        self.set(move |config| {
+            config.worker.queues = queues;
+            Ok(())
+        })
+    }
+
+    /// How many programs a worker runs at once (`EXECUTOR_SLOTS`); 50 unless said otherwise.
+    pub fn slots(self, slots: usize) -> Self {
+        self.set(move |config| {
+            config.worker.slots = slots;
+            Ok(())
+        })
+    }
+
+    /// How long a claim holds without a heartbeat (`EXECUTOR_LEASE`); 15 s unless said otherwise.
+    pub fn lease(self, lease: Duration) -> Self {
+        self.set(move |config| {
+            config.worker.lease = lease;
+            Ok(())
+        })
+    }
+
+    /// How long running jobs may go on when the worker is told to stop
+    /// (`EXECUTOR_SHUTDOWN_GRACE`); 30 s unless said otherwise.
+    pub fn shutdown_grace(self, grace: Duration) -> Self {
+        self.set(move |config| {
+            config.worker.shutdown_grace = grace;
+            Ok(())
+        })
+    }
+
+    /// How long a cancelled job may go on before it is dropped (`EXECUTOR_CANCEL_GRACE`); 5 s
+    /// unless said otherwise.
+    pub fn cancel_grace(self, grace: Duration) -> Self {
+        self.set(move |config| {
+            config.worker.cancel_grace = grace;
+            Ok(())
+        })
+    }
+
+    /// How often a worker may die in one step before its program is errored
+    /// (`EXECUTOR_MAX_CRASHES`); 20 unless said otherwise.
+    pub fn max_crashes(self, crashes: u32) -> Self {
+        self.set(move |config| {
+            config.worker.max_crashes = crashes;
+            Ok(())
+        })
+    }
+
+    /// What a worker does with a program whose next job it does not have
+    /// (`EXECUTOR_UNKNOWN_JOB`); it leaves it to others unless said otherwise.
+    pub fn unknown_job(self, unknown_job: UnknownJob) -> Self {
+        self.set(move |config| {
+            config.worker.unknown_job = unknown_job;
+            Ok(())
+        })
+    }
+
+    /// How many bytes of programs' data a worker holds at most; 32 MiB unless said otherwise. A
+    /// single program is always let in.
+    pub fn memory_budget(self, bytes: usize) -> Self {
+        self.set(move |config| {
+            config.worker.memory_budget = bytes;
+            Ok(())
+        })
+    }
+
+    /// Hands the jobs a value that they ask for as [`State<T>`](crate::State); one of each type.
+    pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.states.insert(state);
+        self
+    }
+
+    /// Calls `hook` with each [`Event::Errored`] of this process's workers, from the worker's own
+    /// tasks: it should be quick.
+    pub fn on_program_error(mut self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on_error.push(Arc::new(hook));
+        self
+    }
+
+    /// Connects, and creates or upgrades the tables.
+    ///
+    /// # Errors
+    /// A setting is wrong, the store cannot be reached, or its tables are of a newer version.
+    pub async fn connect(self) -> Result<Executor> {
+        let executor = self.open().await?;
+        executor.migrate().await?;
+        Ok(executor)
+    }
+
+    /// As [`connect`](Builder::connect), with the tables left as they are.
+    pub(crate) async fn open(self) -> Result<Executor> {
+        let mut config = Config::from_env()?;
+        for change in self.changes {
+            change(&mut config)?;
+        }
+        config.check()?;
+        let store = store::connect(&config).await?;
+        Ok(Executor::new(config, store, self.states, Events::new(self.on_error)))
+    }
+}

@@ -1,0 +1,337 @@
+//! The handle: what an application does with programs, and how it becomes a worker.
+
+mod builder;
+mod create;
+mod follow;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+pub use self::{
+    builder::{Builder, builder},
+    create::{Created, ProgramCreate},
+    follow::Watch,
+};
+use self::create::Creator;
+use crate::{
+    config::Config,
+    error::{Error, ErrorKind, Result},
+    event::{EventStream, Events},
+    hand_off::HandOffToken,
+    job::States,
+    json,
+    run_id::RunId,
+    store::{Filter, ProgramInfo, Stats, Store, Target, WorkerInfo},
+    worker,
+};
+
+/// The handle on a store of programs. It is cheap to clone.
+///
+/// ```no_run
+/// use executor::prelude::*;
+///
+/// #[job]
+/// async fn greet(name: String) -> Result<String, JobError> {
+///     Ok(format!("hello {name}"))
+/// }
+///
+/// # async fn test() -> executor::Result<()> {
+/// let executor = Executor::connect().await?;
+/// let run_id = Greet { name: "Ada".to_owned() }.create(&executor).await?;
+/// let program = executor.wait(&run_id).await?;
+/// println!("{}: {:?}", program.state, program.output());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Executor(Arc<Inner>);
+
+/// What the handle, its workers and the command line share.
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) states: Arc<States>,
+    pub(crate) events: Arc<Events>,
+    /// Asks for a heartbeat now: something was stopped.
+    pub(crate) nudge: Arc<Notify>,
+    creator: OnceLock<Creator>,
+}
+
+impl Executor {
+    /// Connects as the environment says (`DATABASE_URL` and so on), and creates or upgrades the
+    /// tables.
+    ///
+    /// # Errors
+    /// A setting is wrong, the store cannot be reached, or its tables are of a newer version.
+    pub async fn connect() -> Result<Self> {
+        builder().connect().await
+    }
+
+    pub(crate) fn new(config: Config, store: Arc<dyn Store>, states: States, events: Events) -> Self {
+        Self(Arc::new(Inner {
+            config,
+            store,
+            states: Arc::new(states),
+            events: Arc::new(events),
+            nudge: Arc::default(),
+            creator: OnceLock::new(),
+        }))
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.0.store
+    }
+
+    /// Works in this task until `shutdown` is ready, and then until all running jobs have ended or
+    /// were given back.
+    ///
+    /// ```no_run
+    /// # async fn test() -> executor::Result<()> {
+    /// let executor = executor::Executor::connect().await?;
+    /// executor.work_until(async { let _ = tokio::signal::ctrl_c().await; }).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// No job is registered, two have one name, state is missing, or the store cannot be reached
+    /// at the start.
+    pub async fn work_until(&self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        Box::pin(worker::run_until(&self.0, shutdown)).await
+    }
+
+    /// The program of this run id.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn get(&self, run_id: &RunId) -> Result<Option<ProgramInfo>> {
+        self.store().get(run_id.clone()).await
+    }
+
+    /// Programs that fit the filter, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list(&self, filter: Filter) -> Result<Vec<ProgramInfo>> {
+        self.store().list(filter).await
+    }
+
+    /// The programs that this program's jobs have started.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn children(&self, run_id: &RunId) -> Result<Vec<RunId>> {
+        self.store().children(run_id.clone()).await
+    }
+
+    /// How many programs there are, by state and by queue.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn stats(&self) -> Result<Stats> {
+        self.store().stats().await
+    }
+
+    /// The live workers: those that gave a sign within three leases.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn workers(&self) -> Result<Vec<WorkerInfo>> {
+        self.store().workers(self.0.config.worker.lease * 3).await
+    }
+
+    /// What happens in this process's workers from now on.
+    pub fn events(&self) -> EventStream {
+        self.0.events.subscribe()
+    }
+
+    /// Ends an unfinished program as errored. A running job is cancelled: at once when its worker
+    /// is in this process, else at its next heartbeat. `false`: there is no such program.
+    ///
+    /// # Errors
+    /// The program has ended already, or the store cannot be written to.
+    pub async fn cancel(&self, run_id: &RunId) -> Result<bool> {
+        let cancelled = self.store().cancel(run_id.clone(), "cancelled".to_owned()).await?;
+        self.0.nudge.notify_one();
+        Ok(cancelled)
+    }
+
+    /// Makes an errored program go on from the step that failed. `false`: there is no such
+    /// program.
+    ///
+    /// # Errors
+    /// The program is not errored, another one has its unique key now, or the store cannot be
+    /// written to.
+    pub async fn retry(&self, run_id: &RunId) -> Result<bool> {
+        self.store().retry(run_id.clone()).await
+    }
+
+    /// Deletes a program in any state; a running job of it is cancelled. `false`: there is none.
+    ///
+    /// # Errors
+    /// The store cannot be written to.
+    pub async fn delete(&self, run_id: &RunId) -> Result<bool> {
+        let deleted = self.store().delete(run_id.clone()).await?;
+        self.0.nudge.notify_one();
+        Ok(deleted)
+    }
+
+    /// Reports that a handed-off job is done, with its output. Takes the hand-off token, or the
+    /// run id of a program of one job. `false`: there is no such program.
+    ///
+    /// # Errors
+    /// The program has ended, or is at another step; the output does not become JSON; or the store
+    /// cannot be written to.
+    pub async fn complete(
+        &self,
+        target: impl Into<ReportTarget>,
+        output: impl Serialize,
+    ) -> Result<bool> {
+        let output = json::write(&output)
+            .map_err(|e| Error::new(ErrorKind::InvalidData, format!("the output: {e}")))?;
+        let output = Some(output.get().to_owned());
+        let done = self.store().complete(target.into().0, output).await?;
+        self.0.nudge.notify_one();
+        Ok(done)
+    }
+
+    /// Reports that a handed-off job has failed: the program ends as errored. Takes the hand-off
+    /// token, or the run id of a program of one job. `false`: there is no such program.
+    ///
+    /// # Errors
+    /// The program has ended, or is at another step; or the store cannot be written to.
+    pub async fn fail(
+        &self,
+        target: impl Into<ReportTarget>,
+        message: impl Into<String>,
+    ) -> Result<bool> {
+        let failed = self.store().fail(target.into().0, message.into()).await?;
+        self.0.nudge.notify_one();
+        Ok(failed)
+    }
+
+    /// Takes a program out of the workers' hands: it waits for `complete` or `fail`, or for its
+    /// `retry_after`. `false`: there is no such program.
+    ///
+    /// # Errors
+    /// The program has ended, or the store cannot be written to.
+    pub async fn hand_off(&self, run_id: &RunId) -> Result<bool> {
+        let handed = self.store().hand_off(run_id.clone()).await?;
+        self.0.nudge.notify_one();
+        Ok(handed)
+    }
+
+    /// Makes an unfinished program due at this time. Where a job of it runs now, its result counts
+    /// no more, and the step runs again, not before the old lease's end. `false`: there is no such
+    /// program.
+    ///
+    /// # Errors
+    /// The program has ended, or the store cannot be written to.
+    pub async fn reschedule(&self, run_id: &RunId, at: SystemTime) -> Result<bool> {
+        let done = self.store().reschedule(run_id.clone(), at.into()).await?;
+        self.0.nudge.notify_one();
+        Ok(done)
+    }
+
+    /// Sets the attributes that are named, and leaves the others. `false`: there is no such
+    /// program.
+    ///
+    /// # Errors
+    /// The attributes are no object, or the store cannot be written to.
+    pub async fn set_attributes(
+        &self,
+        run_id: &RunId,
+        attributes: impl Serialize,
+    ) -> Result<bool> {
+        let fields = json::write(&attributes)
+            .ok()
+            .filter(|raw| raw.get().starts_with('{'))
+            .ok_or_else(|| Error::new(ErrorKind::InvalidData, "attributes must be an object"))?;
+        self.store().set_attributes(run_id.clone(), fields.get().to_owned()).await
+    }
+
+    /// Sets after which time the program comes back when it is handed off; `None`: it waits for a
+    /// report for ever. One that waits already counts from now. `false`: there is no such program.
+    ///
+    /// # Errors
+    /// The store cannot be written to.
+    pub async fn set_retry_after(&self, run_id: &RunId, delay: Option<Duration>) -> Result<bool> {
+        self.store().set_retry_after(run_id.clone(), delay).await
+    }
+
+    /// Stops all workers from claiming programs of this queue; what runs goes on with its present
+    /// step. `false`: it was paused already.
+    ///
+    /// # Errors
+    /// The store cannot be written to.
+    pub async fn pause(&self, queue: &str) -> Result<bool> {
+        self.store().set_paused(queue.to_owned(), true).await
+    }
+
+    /// Lets the workers claim programs of this queue again. `false`: it was not paused.
+    ///
+    /// # Errors
+    /// The store cannot be written to.
+    pub async fn resume(&self, queue: &str) -> Result<bool> {
+        self.store().set_paused(queue.to_owned(), false).await
+    }
+
+    /// Deletes the programs that ended longer than `age` ago, in batches; how many they were.
+    ///
+    /// # Errors
+    /// The store cannot be written to; what was deleted before stays deleted.
+    pub async fn prune(&self, age: Duration) -> Result<usize> {
+        const BATCH: usize = 1000;
+        let mut pruned = 0;
+        loop {
+            let batch = self.store().prune(age, BATCH).await?;
+            pruned += batch;
+            if batch < BATCH {
+                return Ok(pruned);
+            }
+        }
+    }
+
+    /// Creates or upgrades the tables; the names of the migrations that were applied.
+    ///
+    /// # Errors
+    /// The tables are of a newer version, a foreign table has the name, or the store cannot be
+    /// written to.
+    pub async fn migrate(&self) -> Result<Vec<String>> {
+        self.store().migrate().await
+    }
+}
+
+/// What a report from outside is about: a hand-off token, or the run id of a program of one job.
+pub struct ReportTarget(Target);
+
+impl From<HandOffToken> for ReportTarget {
+    fn from(token: HandOffToken) -> Self {
+        Self(Target::Token(token))
+    }
+}
+
+impl From<&HandOffToken> for ReportTarget {
+    fn from(token: &HandOffToken) -> Self {
+        Self(Target::Token(token.clone()))
+    }
+}
+
+impl From<RunId> for ReportTarget {
+    fn from(run_id: RunId) -> Self {
+        Self(Target::RunId(run_id))
+    }
+}
+
+impl From<&RunId> for ReportTarget {
+    fn from(run_id: &RunId) -> Self {
+        Self(Target::RunId(run_id.clone()))
+    }
+}

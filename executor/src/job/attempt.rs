@@ -1,0 +1,199 @@
+//! One execution of a job's body, and what it shares with the worker.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Job, JobDefinition, JobError, Reason, States, data_key,
+    panic,
+};
+use crate::{
+    error::BoxError,
+    json::{self, RawMap},
+    program::Checked,
+    run_id::RunId,
+};
+
+/// What a running body stands on. Expansions hand it around; users meet [`Context`](super::Context).
+#[derive(Clone)]
+pub struct Attempt(Arc<AttemptParts>);
+
+pub(crate) struct AttemptParts {
+    pub(crate) definition: &'static JobDefinition,
+    pub(crate) run_id: RunId,
+    pub(crate) step: usize,
+    /// 1 for the first attempt of this step.
+    pub(crate) number: u32,
+    /// The claim under which it runs.
+    pub(crate) token: i64,
+    pub(crate) started: Instant,
+    pub(crate) memory: Arc<ProgramMemory>,
+    pub(crate) cancellation: CancellationToken,
+    pub(crate) states: Arc<States>,
+    pub(crate) journal: Arc<dyn Journal>,
+}
+
+/// How a running body's durable writes reach the store.
+pub(crate) trait Journal: Send + Sync {
+    /// Stores the program's job data and what else the body has buffered.
+    fn save(&self) -> Pin<Box<dyn Future<Output = Result<(), JobError>> + Send + '_>>;
+}
+
+/// What a worker holds of a program while it runs it.
+pub(crate) struct ProgramMemory {
+    pub(crate) jobs: Vec<Box<str>>,
+    pub(crate) program_data: Box<str>,
+    changing: Mutex<Changing>,
+}
+
+/// The part of a program that its jobs change.
+#[derive(Default)]
+pub(crate) struct Changing {
+    pub(crate) job_data: RawMap,
+    pub(crate) outputs: RawMap,
+    /// Programs started by the running body, and not stored yet.
+    pub(crate) children: Vec<(RunId, Checked)>,
+    /// How many children this step has started, stored ones included.
+    pub(crate) ordinal: u32,
+}
+
+impl ProgramMemory {
+    pub(crate) fn new(jobs: Vec<Box<str>>, program_data: Box<str>, changing: Changing) -> Self {
+        Self { jobs, program_data, changing: Mutex::new(changing) }
+    }
+
+    pub(crate) fn changing(&self) -> MutexGuard<'_, Changing> {
+        // Every holder leaves it whole: a poisoned lock has nothing half done behind it.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    pub(crate) fn new(parts: AttemptParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub(crate) fn parts(&self) -> &AttemptParts {
+        &self.0
+    }
+
+    /// The job's data, as the function's fields.
+    ///
+    /// # Errors
+    /// The stored data does not fit (any more): fatal, with the field's path.
+    pub fn job_data<J: Job>(&self) -> Result<J, JobError> {
+        let key = self.key();
+        let changing = self.0.memory.changing();
+        let text = changing.job_data.get(&key).map_or("{}", |raw| raw.get());
+        json::read(text).map_err(|e| JobError::fatal(format!("job data of {key:?}: {e}")))
+    }
+
+    pub(super) fn read_program_data<T: DeserializeOwned>(&self) -> Result<T, JobError> {
+        json::read(&self.0.memory.program_data)
+            .map_err(|e| JobError::fatal(format!("program data: {e}")))
+    }
+
+    pub(super) fn read_output<J: Job>(&self) -> Result<Option<J::Output>, JobError> {
+        let jobs = &self.0.memory.jobs;
+        let Some(at) = jobs[..self.0.step].iter().rposition(|job| **job == *J::NAME) else {
+            return Ok(None);
+        };
+        let key = data_key(jobs, at);
+        let changing = self.0.memory.changing();
+        // An output of null is not stored.
+        let text = changing.outputs.get(&key).map_or("null", |raw| raw.get());
+        json::read(text)
+            .map(Some)
+            .map_err(|e| JobError::fatal(format!("output of {key:?}: {e}")))
+    }
+
+    pub(super) fn states(&self) -> &States {
+        &self.0.states
+    }
+
+    /// Stores one field of the job's data.
+    pub(super) async fn save_field<T: Serialize>(
+        &self,
+        field: &str,
+        value: &T,
+    ) -> Result<(), JobError> {
+        let raw = json::write(value).map_err(|e| JobError::fatal(format!("field {field}: {e}")))?;
+        self.save_fields(|fields| drop(fields.insert(field.to_owned(), raw))).await
+    }
+
+    /// Changes the job's data and stores it.
+    pub(super) async fn save_fields(
+        &self,
+        change: impl FnOnce(&mut RawMap),
+    ) -> Result<(), JobError> {
+        self.change_fields(change)?;
+        self.0.journal.save().await
+    }
+
+    fn change_fields(&self, change: impl FnOnce(&mut RawMap)) -> Result<(), JobError> {
+        let mut changing = self.0.memory.changing();
+        let key = self.key();
+        let mut fields = changing.job_data.get(&key).map_or(Ok(RawMap::new()), |raw| {
+            json::read_map(raw.get())
+                .map_err(|e| JobError::fatal(format!("job data of {key:?}: {e}")))
+        })?;
+        change(&mut fields);
+        let raw = json::write(&fields).map_err(JobError::fatal)?;
+        changing.job_data.insert(key, raw);
+        Ok(())
+    }
+
+    pub(super) fn fields(&self) -> Result<RawMap, JobError> {
+        let key = self.key();
+        self.0.memory.changing().job_data.get(&key).map_or(Ok(RawMap::new()), |raw| {
+            json::read_map(raw.get())
+                .map_err(|e| JobError::fatal(format!("job data of {key:?}: {e}")))
+        })
+    }
+
+    fn key(&self) -> String {
+        data_key(&self.0.memory.jobs, self.0.step)
+    }
+}
+
+/// What a job returned, as JSON; `null` is not stored.
+pub struct Encoded(pub(crate) Option<Box<RawValue>>);
+
+/// A job's result on its way to the store.
+///
+/// # Errors
+/// The job's own; and a fatal one when its output cannot be stored.
+pub fn encode<T: Serialize>(result: Result<T, JobError>) -> Result<Encoded, JobError> {
+    let raw = json::write(&result?)
+        .map_err(|e| JobError::fatal(format!("its output can't be stored: {e}")))?;
+    Ok(Encoded((raw.get() != "null").then_some(raw)))
+}
+
+/// Runs a plain function's body on the blocking pool.
+///
+/// # Errors
+/// It panicked.
+pub async fn run_blocking<T: Send + 'static>(
+    _attempt: &Attempt,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JobError> {
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(|| panic::catch(body))).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(panic)) => Err(JobError::new(Reason::Panicked(panic))),
+        // The runtime is shutting down: the step was not done, and runs again elsewhere.
+        Err(error) => Err(JobError::new(Reason::Store(BoxError::from(error)))),
+    }
+}
+
+/// Where the compiler checks that a job's future can move between threads.
+pub fn sendable<F: Future + Send>(future: F) -> F {
+    future
+}

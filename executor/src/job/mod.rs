@@ -1,0 +1,212 @@
+//! Jobs: what `#[job]` makes of a function, and what the function gets to work with.
+
+mod attempt;
+mod context;
+mod error;
+mod panic;
+mod params;
+mod registry;
+mod saved;
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::{
+    attempt::{Attempt, Encoded, encode, run_blocking, sendable},
+    context::{Context, JobData},
+    error::{Classified, ErrorClass, JobError, OrRetry, Verdict},
+    params::{
+        ContextParam, JobReturn, Output, OutputNeed, OutputParam, ProgramData, ProgramDataNeed,
+        ProgramDataParam, State, StateNeed, StateParam,
+    },
+    registry::JobDefinition,
+    saved::{Saved, SavedParam},
+};
+pub(crate) use self::{
+    panic::CatchPanic,
+    attempt::{AttemptParts, Changing, Journal, ProgramMemory},
+    error::Reason,
+    params::States,
+    registry::{Registry, data_key},
+};
+use crate::retry::RetryPolicy;
+
+/// A job's data: the struct that `#[job]` makes of a function's plain parameters.
+///
+/// It is not implemented by hand. The struct is what programs are made of:
+/// `Program::new(data).then(CountContacts { segment })`.
+///
+/// ```
+/// use executor::prelude::*;
+///
+/// #[job(name = "count_contacts")]
+/// async fn count_contacts(segment: String) -> Result<u64, JobError> {
+///     Ok(segment.len() as u64)
+/// }
+///
+/// assert_eq!(CountContacts::NAME, "count_contacts");
+/// let data = CountContacts { segment: "vip".to_owned() };
+/// # let _ = data;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a job",
+    label = "not the struct of a job's data",
+    note = "`#[job] async fn count_contacts(…)` makes the struct `CountContacts`: use that"
+)]
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The job's name, unique in the binary.
+    const NAME: &'static str;
+
+    /// What the job returns when it succeeds.
+    type Output: Serialize + DeserializeOwned + Send + 'static;
+
+    #[doc(hidden)]
+    const OPTIONS: JobOptions;
+
+    #[doc(hidden)]
+    const NEEDS: Needs;
+
+    #[doc(hidden)]
+    fn run(attempt: Attempt) -> JobFuture;
+}
+
+/// One execution of a job's body.
+pub type JobFuture = Pin<Box<dyn Future<Output = Result<Encoded, JobError>> + Send>>;
+
+/// What the attribute's options say; made in constants, hence the milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct JobOptions {
+    max_retries: u32,
+    backoff_ms: (u64, u64),
+    timeout_ms: Option<u64>,
+    pub(crate) concurrency: Option<u32>,
+    pub(crate) strict_lease: bool,
+    pub(crate) blocking: bool,
+}
+
+impl JobOptions {
+    /// The defaults: 20 retries, from 1 s up to 1 h apart.
+    #[allow(clippy::new_without_default)] // a constant needs a `const fn`
+    pub const fn new() -> Self {
+        Self {
+            max_retries: 20,
+            backoff_ms: (1_000, 3_600_000),
+            timeout_ms: None,
+            concurrency: None,
+            strict_lease: false,
+            blocking: false,
+        }
+    }
+
+    /// Retries after which an error is fatal.
+    pub const fn max_retries(mut self, n: u32) -> Self {
+        self.max_retries = n;
+        self
+    }
+
+    /// The back-off's first and longest delay.
+    pub const fn backoff_ms(mut self, min: u64, max: u64) -> Self {
+        self.backoff_ms = (min, max);
+        self
+    }
+
+    /// How long one attempt may take.
+    pub const fn timeout_ms(mut self, ms: u64) -> Self {
+        self.timeout_ms = Some(ms);
+        self
+    }
+
+    /// At most so many at once in one worker.
+    pub const fn concurrency(mut self, n: u32) -> Self {
+        self.concurrency = Some(n);
+        self
+    }
+
+    /// The body is cancelled when the lease can no longer be counted on.
+    pub const fn strict_lease(mut self) -> Self {
+        self.strict_lease = true;
+        self
+    }
+
+    /// The body is a plain function for the blocking pool.
+    pub const fn blocking(mut self) -> Self {
+        self.blocking = true;
+        self
+    }
+
+    pub(crate) fn retry(&self) -> RetryPolicy {
+        let (min, max) = self.backoff_ms;
+        RetryPolicy::new(self.max_retries, Duration::from_millis(min), Duration::from_millis(max))
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
+}
+
+/// What the function's signature and place say.
+pub struct Needs {
+    /// The function's documentation.
+    pub doc: &'static str,
+    /// Where it stands.
+    pub file: &'static str,
+    /// Where it stands.
+    pub line: u32,
+    /// The fields of its data.
+    pub fields: &'static [Field],
+    /// The program data it reads, if it does.
+    pub program_data: Option<ProgramDataNeed>,
+    /// The outputs it reads.
+    pub outputs: &'static [OutputNeed],
+    /// The state it reads.
+    pub states: &'static [StateNeed],
+}
+
+/// A field of a job's data.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name in JSON.
+    pub name: &'static str,
+    /// Its type as written.
+    pub ty: &'static str,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Whether it is saved progress.
+    pub saved: bool,
+}
+
+/// A job without fields: its data is the unit struct that stands for `{}`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __unit_job_data {
+    ($name:ident) => {
+        const _: () = {
+            use $crate::__private::serde;
+
+            impl serde::Serialize for $name {
+                fn serialize<S: serde::Serializer>(&self, s: S) -> ::core::result::Result<S::Ok, S::Error> {
+                    serde::ser::SerializeMap::end(s.serialize_map(::core::option::Option::Some(0))?)
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(d: D) -> ::core::result::Result<Self, D::Error> {
+                    let none = <$crate::__private::NoFields as serde::Deserialize>::deserialize(d)?;
+                    let $crate::__private::NoFields {} = none;
+                    ::core::result::Result::Ok($name)
+                }
+            }
+
+            impl ::core::default::Default for $name {
+                fn default() -> Self {
+                    $name
+                }
+            }
+        };
+    };
+}
+
+/// What the data of a job without fields is read from.
+#[derive(serde::Deserialize)]
+pub struct NoFields {}

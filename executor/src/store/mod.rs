@@ -1,0 +1,379 @@
+//! The store: what the engine asks of a database, and the databases that can do it.
+//!
+//! Its verbs are the arrows of the state chart in ARCHITECTURE.md. All of them take what they
+//! need by value and are whole when they return: a caller that goes away in between leaves
+//! nothing half done.
+
+mod row;
+#[cfg(feature = "sqlite")]
+mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+mod statement;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+pub use self::row::{Attempted, ProgramInfo, ProgramState, QueueStats, Stats, WorkerInfo};
+use crate::{
+    config::{Config, Scheme},
+    error::{Error, ErrorKind, Result},
+    hand_off::HandOffToken,
+    program::Checked,
+    run_id::RunId,
+    time::Timestamp,
+};
+
+pub(crate) type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// Opens the store that the configuration names.
+pub(crate) async fn connect(config: &Config) -> Result<Arc<dyn Store>> {
+    match config.database_url.scheme() {
+        #[cfg(feature = "sqlite")]
+        Scheme::Sqlite => Ok(Arc::new(sqlite::SqliteStore::open(config).await?)),
+        scheme => Err(Error::new(
+            ErrorKind::Configuration,
+            format!(
+                "this build has no store for {}; add the feature {:?} to the dependency on executor",
+                config.database_url,
+                match scheme {
+                    Scheme::Sqlite => "sqlite",
+                    Scheme::Postgres => "postgres",
+                    Scheme::MySql => "mysql",
+                }
+            ),
+        )),
+    }
+}
+
+/// What the engine asks of a database.
+pub(crate) trait Store: Send + Sync + 'static {
+    /// Creates or upgrades the tables; the names of what was applied.
+    fn migrate(&self) -> StoreFuture<'_, Vec<String>>;
+
+    /// The names of the migrations that are missing.
+    fn pending_migrations(&self) -> StoreFuture<'_, Vec<String>>;
+
+    /// Stores programs. Each has a result of its own; all that succeed are durable together.
+    fn create(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>>;
+
+    /// Takes up to so many due programs, and what it knows of the next due time.
+    fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claimed>;
+
+    /// Writes steps, each behind its fence; at most one write of a program in a batch.
+    fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Written>>;
+
+    /// Extends leases, and tells which of them were lost or stopped.
+    fn heartbeat(&self, worker: WorkerId, lease: Duration, held: Vec<Held>) -> StoreFuture<'_, Vec<Pulse>>;
+
+    /// Makes this worker known; its leases can be told from those of a dead one.
+    fn register(&self, worker: WorkerRecord) -> StoreFuture<'_, ()>;
+
+    /// Takes this worker off the list.
+    fn deregister(&self, worker: WorkerId) -> StoreFuture<'_, ()>;
+
+    /// Workers that were seen within the time.
+    fn workers(&self, within: Duration) -> StoreFuture<'_, Vec<WorkerInfo>>;
+
+    /// Waits until something may have become due, and not longer than the time.
+    fn changed(&self, at_most: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    fn get(&self, run_id: RunId) -> StoreFuture<'_, Option<ProgramInfo>>;
+    fn list(&self, filter: Filter) -> StoreFuture<'_, Vec<ProgramInfo>>;
+    fn children(&self, parent: RunId) -> StoreFuture<'_, Vec<RunId>>;
+    fn stats(&self) -> StoreFuture<'_, Stats>;
+
+    /// Ends an unfinished program as errored.
+    fn cancel(&self, run_id: RunId, message: String) -> StoreFuture<'_, bool>;
+    /// Makes a terminal program go on from the step at which it ended; `reset` of its retries.
+    fn retry(&self, run_id: RunId) -> StoreFuture<'_, bool>;
+    fn delete(&self, run_id: RunId) -> StoreFuture<'_, bool>;
+    fn complete(&self, target: Target, output: Option<String>) -> StoreFuture<'_, bool>;
+    fn fail(&self, target: Target, message: String) -> StoreFuture<'_, bool>;
+    /// Takes a program out of the workers' hands.
+    fn hand_off(&self, run_id: RunId) -> StoreFuture<'_, bool>;
+    fn reschedule(&self, run_id: RunId, at: Timestamp) -> StoreFuture<'_, bool>;
+    /// Merges fields (shallow; `null` is kept) into the attributes.
+    fn set_attributes(&self, run_id: RunId, fields: String) -> StoreFuture<'_, bool>;
+    fn set_retry_after(&self, run_id: RunId, delay: Option<Duration>) -> StoreFuture<'_, bool>;
+    /// Pauses or resumes a queue; whether that changed something.
+    fn set_paused(&self, queue: String, paused: bool) -> StoreFuture<'_, bool>;
+    /// Deletes one batch of terminal programs that ended before `age` ago.
+    fn prune(&self, age: Duration, limit: usize) -> StoreFuture<'_, usize>;
+}
+
+/// A worker's identity: new at each start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WorkerId(uuid::Uuid);
+
+impl WorkerId {
+    pub(crate) fn new() -> Self {
+        Self(uuid::Uuid::new_v4())
+    }
+}
+
+impl std::fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What the list of workers shows.
+#[derive(Debug)]
+pub(crate) struct WorkerRecord {
+    pub(crate) id: WorkerId,
+    pub(crate) host: String,
+    pub(crate) pid: u32,
+    pub(crate) queues: Vec<String>,
+    pub(crate) slots: usize,
+}
+
+/// A program to be stored.
+#[derive(Debug)]
+pub(crate) struct NewProgram {
+    pub(crate) run_id: RunId,
+    pub(crate) program: Checked,
+    pub(crate) parent: Option<RunId>,
+}
+
+/// What creating a program came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Created {
+    pub(crate) run_id: RunId,
+    /// Whether an unfinished program had the unique key already: then the run id is that one's.
+    pub(crate) existed: bool,
+}
+
+/// What a worker can take.
+#[derive(Debug)]
+pub(crate) struct ClaimRequest {
+    pub(crate) worker: WorkerId,
+    pub(crate) queues: Vec<String>,
+    pub(crate) slots: usize,
+    pub(crate) bytes: usize,
+    pub(crate) lease: Duration,
+    pub(crate) max_crashes: u32,
+    pub(crate) jobs: Arc<KnownJobs>,
+    /// Room left in jobs that have a limit in this worker, by name.
+    pub(crate) room: Vec<(&'static str, usize)>,
+}
+
+/// Which jobs a claim may name.
+#[derive(Debug)]
+pub(crate) struct KnownJobs {
+    pub(crate) names: std::collections::HashSet<&'static str>,
+    /// Whether programs at an unknown job are taken too (to skip or fail it).
+    pub(crate) others: bool,
+}
+
+impl ClaimRequest {
+    /// How many programs at this job may be taken.
+    pub(crate) fn room_for(&self, job: &str) -> usize {
+        if !self.jobs.others && !self.jobs.names.contains(job) {
+            return 0;
+        }
+        let limit = self.room.iter().find(|(name, _)| *name == job);
+        limit.map_or(self.slots, |(_, room)| (*room).min(self.slots))
+    }
+}
+
+/// What a claim took.
+#[derive(Debug, Default)]
+pub(crate) struct Claimed {
+    pub(crate) programs: Vec<ClaimedProgram>,
+    /// How long until the next known due time or lease end.
+    pub(crate) next_due: Option<Duration>,
+    /// Whether more was due than was taken.
+    pub(crate) more: bool,
+    /// Programs that were errored because they killed worker after worker.
+    pub(crate) killed: Vec<RunId>,
+}
+
+/// A program under a claim: only a claim makes one.
+#[derive(Debug)]
+pub(crate) struct ClaimedProgram {
+    pub(crate) fence: Fence,
+    pub(crate) run_id: RunId,
+    pub(crate) jobs: String,
+    pub(crate) program_data: String,
+    pub(crate) job_data: String,
+    pub(crate) outputs: String,
+    pub(crate) step: usize,
+    pub(crate) retry_count: u32,
+    pub(crate) ordinal: u32,
+    pub(crate) bytes: usize,
+}
+
+/// What every write of a running program carries (SEMANTICS §1.1): refused when another claim has
+/// taken the program, and when this very write was applied before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fence {
+    pub(crate) id: i64,
+    pub(crate) token: i64,
+    pub(crate) rev: i64,
+}
+
+/// A lease to be extended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) id: i64,
+    pub(crate) token: i64,
+}
+
+/// What became of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pulse {
+    Alive,
+    /// Stopped from outside: the job is to be cancelled.
+    Stopped,
+    /// Another claim has the program.
+    Lost,
+}
+
+/// One write of a running program.
+#[derive(Debug)]
+pub(crate) struct StepWrite {
+    pub(crate) fence: Fence,
+    pub(crate) change: Change,
+    /// Programs that the job has started since the last write.
+    pub(crate) children: Vec<NewProgram>,
+    /// How many children the step has started in all, when they are to be remembered.
+    pub(crate) ordinal: u32,
+    /// What a lease that had run out is extended to, when nobody has taken the program.
+    pub(crate) lease: Duration,
+}
+
+impl StepWrite {
+    /// About how much it adds to a commit.
+    pub(crate) fn bytes(&self) -> usize {
+        let change = match &self.change {
+            Change::Save { job_data } => job_data.len(),
+            Change::Advance { outputs, .. }
+            | Change::AdvanceAndRelease { outputs, .. }
+            | Change::Finish { outputs } => outputs.as_ref().map_or(0, String::len),
+            Change::Retry { failure, .. } | Change::Fail { failure } => failure.message.len(),
+            Change::Snooze { .. } | Change::HandOff { .. } | Change::GiveBack => 0,
+        };
+        let children = self.children.iter().map(|child| {
+            child.program.program_data.len() + child.program.job_data.len()
+        });
+        change + children.sum::<usize>()
+    }
+}
+
+/// The arrows that a worker can take (the chart is in ARCHITECTURE.md).
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// Progress within a step.
+    Save { job_data: String },
+    /// The step is done, the next begins under the same claim.
+    Advance { next: String, outputs: Option<String> },
+    /// The step is done, and any worker may take the next.
+    AdvanceAndRelease { next: String, outputs: Option<String> },
+    /// The last step is done.
+    Finish { outputs: Option<String> },
+    /// The step failed and runs again.
+    Retry { failure: Failure, after: Duration },
+    /// The step failed for good.
+    Fail { failure: Failure },
+    /// The step runs again, and nothing failed.
+    Snooze { after: Duration },
+    /// The step waits for a completion from outside.
+    HandOff { key: String, next: Option<String> },
+    /// The claim ends with nothing done.
+    GiveBack,
+}
+
+/// What is recorded of a failed attempt.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct Failure {
+    pub(crate) step: usize,
+    pub(crate) job: String,
+    pub(crate) attempt: u32,
+    #[serde(rename = "error")]
+    pub(crate) message: String,
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is durable; the fence's revision is one higher now.
+    Committed,
+    /// It is recorded; the program was stopped from outside, and nothing more may start.
+    Stopped,
+    /// Another claim has the program: nothing was written.
+    LeaseLost,
+    /// The database cannot hold it: nothing was written.
+    Refused(String),
+}
+
+/// What a report from outside is about.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// A program of one job.
+    RunId(RunId),
+    Token(HandOffToken),
+}
+
+impl Target {
+    pub(crate) fn run_id(&self) -> &RunId {
+        match self {
+            Self::RunId(run_id) => run_id,
+            Self::Token(token) => token.run_id(),
+        }
+    }
+}
+
+/// Which programs a list shows, newest first.
+///
+/// ```
+/// use executor::{Filter, ProgramState};
+///
+/// let failed_mails = Filter::new().state(ProgramState::Errored).queue("mail").limit(20);
+/// # let _ = failed_mails;
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub(crate) states: Vec<ProgramState>,
+    pub(crate) queue: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) job: Option<String>,
+    pub(crate) limit: Option<usize>,
+}
+
+impl Filter {
+    /// All programs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Programs in this state; several add up.
+    pub fn state(mut self, state: ProgramState) -> Self {
+        self.states.push(state);
+        self
+    }
+
+    /// Programs of this queue.
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = Some(queue.into());
+        self
+    }
+
+    /// Programs of this name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Programs whose current job is this.
+    pub fn job(mut self, job: impl Into<String>) -> Self {
+        self.job = Some(job.into());
+        self
+    }
+
+    /// So many at most; 100 unless said otherwise.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}

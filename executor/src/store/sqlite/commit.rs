@@ -1,0 +1,282 @@
+//! Writes of running programs, each behind its fence.
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use super::{
+    Outcome, Session,
+    create::insert_children,
+    millis,
+};
+use crate::store::{Change, Failure, Fence, StepWrite, Written, statement::Statement};
+
+/// Whether others may have something to do after this write.
+pub(super) fn makes_due(write: &StepWrite) -> bool {
+    !write.children.is_empty()
+        || !matches!(
+            write.change,
+            Change::Save { .. } | Change::Advance { .. } | Change::Finish { .. } | Change::Fail { .. }
+        )
+}
+
+pub(super) fn commit(s: &mut Session<'_>, writes: &[StepWrite]) -> Outcome<Vec<Written>> {
+    writes.iter().map(|write| apply(s, write)).collect()
+}
+
+/// One write: the straight way where all is as the worker knows it, and else by what is found.
+fn apply(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
+    let written = if straight(s, write, true)? { Written::Committed } else { settle(s, write)? };
+    if matches!(written, Written::Committed | Written::Stopped) && stores_children(&write.change) {
+        insert_children(s, &write.children)?;
+    }
+    Ok(written)
+}
+
+/// Children of an attempt that failed are discarded, unless saved progress has stored them.
+fn stores_children(change: &Change) -> bool {
+    !matches!(change, Change::Retry { .. } | Change::Fail { .. } | Change::GiveBack)
+}
+
+/// The row is not as the worker knew it: why?
+fn settle(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
+    const FOUND: &str = r#"
+        SELECT token, rev, errored_at IS NOT NULL, finished_at IS NOT NULL FROM "{t}" WHERE id = ?"#;
+    let found = s
+        .tables
+        .statement(FOUND)
+        .int(write.fence.id)
+        .rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64), _>(s.conn)?;
+    let Some((token, rev, errored, finished)) = found.into_iter().next() else {
+        return Ok(Written::LeaseLost);
+    };
+    if token != write.fence.token {
+        return Ok(Written::LeaseLost);
+    }
+    if rev == write.fence.rev + 1 {
+        // This very write was applied before, and the answer was lost.
+        return Ok(if errored != 0 { Written::Stopped } else { Written::Committed });
+    }
+    if rev != write.fence.rev {
+        return Ok(Written::LeaseLost);
+    }
+    if errored == 0 && finished == 0 {
+        // The lease had run out, and nobody has taken the program: it is ours still.
+        let done = straight(s, write, false)?;
+        return Ok(if done { Written::Committed } else { Written::LeaseLost });
+    }
+    record_on_stopped(s, write)?;
+    Ok(Written::Stopped)
+}
+
+/// The arrow itself. `leased`: only where the lease is still there.
+fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<bool> {
+    let now = s.now.clone();
+    let lease = now.millis.saturating_add(millis(write.lease));
+    // Each arrow has two texts, so that the common one touches no index.
+    macro_rules! arrow {
+        ($set:literal) => {
+            if leased {
+                s.tables.statement(concat!(
+                    "UPDATE \"{t}\" SET rev = rev + 1, updated_at = ?, ", $set,
+                    " WHERE id = ? AND token = ? AND rev = ? AND errored_at IS NULL",
+                    " AND finished_at IS NULL AND ready = 0"
+                ))
+            } else {
+                s.tables.statement(concat!(
+                    "UPDATE \"{t}\" SET rev = rev + 1, updated_at = ?, ready = 0, ", $set,
+                    " WHERE id = ? AND token = ? AND rev = ? AND errored_at IS NULL",
+                    " AND finished_at IS NULL"
+                ))
+            }
+            .text(&now.text)
+        };
+    }
+    let touched = match &write.change {
+        Change::Save { job_data } => {
+            let statement = if leased {
+                arrow!("crashes = 0, job_data = ?, child_ordinal = ?")
+            } else {
+                arrow!("crashes = 0, job_data = ?, child_ordinal = ?, lease_until = ?")
+            };
+            let statement = statement.text(job_data).int(i64::from(write.ordinal));
+            let statement = if leased { statement } else { statement.int(lease) };
+            fenced(statement, write.fence).run(s.conn)?
+        }
+        Change::Advance { next, outputs } => {
+            let statement = if leased {
+                arrow!(
+                    "step = step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+                     completion = NULL, job = ?, outputs = COALESCE(?, outputs)"
+                )
+            } else {
+                arrow!(
+                    "step = step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+                     completion = NULL, job = ?, outputs = COALESCE(?, outputs), lease_until = ?"
+                )
+            };
+            let statement = statement.text(next).maybe_text(outputs.as_deref());
+            let statement = if leased { statement } else { statement.int(lease) };
+            fenced(statement, write.fence).run(s.conn)?
+        }
+        Change::AdvanceAndRelease { next, outputs } => {
+            let statement = arrow!(
+                "step = step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+                 completion = NULL, job = ?, outputs = COALESCE(?, outputs), \
+                 lease_until = NULL, worker = NULL, available_at = ?, order_key = ? + priority * 60000, \
+                 ready = 1"
+            );
+            let statement = statement.text(next).maybe_text(outputs.as_deref());
+            fenced(statement.int(now.millis).int(now.millis), write.fence).run(s.conn)?
+        }
+        Change::Finish { outputs } => {
+            let statement = arrow!(
+                "step = step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+                 completion = NULL, job = NULL, outputs = COALESCE(?, outputs), \
+                 lease_until = NULL, worker = NULL, finished_at = ?"
+            );
+            let statement = statement.maybe_text(outputs.as_deref()).text(&now.text);
+            fenced(statement, write.fence).run(s.conn)?
+        }
+        Change::Retry { failure, after } => {
+            let statement = arrow!(
+                "step_retry_count = step_retry_count + 1, crashes = 0, error_message = ?, \
+                 errors = json_insert(CASE WHEN json_array_length(errors) < 20 THEN errors \
+                   ELSE json_remove(errors, '$[0]') END, '$[#]', json(?)), \
+                 lease_until = NULL, worker = NULL, available_at = ?"
+            );
+            let statement = statement.text(&failure.message).text(entry(failure, &now.text));
+            let due = now.millis.saturating_add(millis(*after));
+            fenced(statement.int(due), write.fence).run(s.conn)?
+        }
+        Change::Fail { failure } => {
+            let statement = arrow!(
+                "error_message = ?, \
+                 errors = json_insert(CASE WHEN json_array_length(errors) < 20 THEN errors \
+                   ELSE json_remove(errors, '$[0]') END, '$[#]', json(?)), \
+                 lease_until = NULL, worker = NULL, errored_at = ?"
+            );
+            let statement = statement
+                .text(&failure.message)
+                .text(entry(failure, &now.text))
+                .text(&now.text);
+            fenced(statement, write.fence).run(s.conn)?
+        }
+        Change::Snooze { after } => {
+            let statement = arrow!(
+                "child_ordinal = ?, lease_until = NULL, worker = NULL, available_at = ?"
+            );
+            let due = now.millis.saturating_add(millis(*after));
+            fenced(statement.int(i64::from(write.ordinal)).int(due), write.fence).run(s.conn)?
+        }
+        Change::HandOff { key, next } => return hand_off(s, write, key, next.as_deref(), leased),
+        Change::GiveBack => {
+            let statement = arrow!("lease_until = NULL, worker = NULL, ready = 1");
+            fenced(statement, write.fence).run(s.conn)?
+        }
+    };
+    Ok(touched == 1)
+}
+
+fn fenced(statement: Statement<'_>, fence: Fence) -> Statement<'_> {
+    statement.int(fence.id).int(fence.token).int(fence.rev)
+}
+
+/// The program waits; unless its report has come while the job still ran.
+fn hand_off(
+    s: &mut Session<'_>,
+    write: &StepWrite,
+    key: &str,
+    next: Option<&str>,
+    leased: bool,
+) -> Outcome<bool> {
+    const FOUND: &str = r#"
+        SELECT completion, retry_after, outputs FROM "{t}"
+        WHERE id = ? AND token = ? AND rev = ? AND errored_at IS NULL AND finished_at IS NULL
+          AND ready <= ?"#;
+    const WAIT: &str = r#"
+        UPDATE "{t}" SET rev = rev + 1, updated_at = ?, ready = 0, waiting = 'hand_off',
+          child_ordinal = ?, lease_until = NULL, worker = NULL, available_at = ?
+        WHERE id = ?"#;
+    let found = fenced(s.tables.statement(FOUND), write.fence)
+        .int(i64::from(!leased))
+        .rows::<(Nullable<Text>, Nullable<BigInt>, Text), (Option<String>, Option<i64>, String), _>(
+            s.conn,
+        )?;
+    let Some((completion, retry_after, outputs)) = found.into_iter().next() else {
+        return Ok(false);
+    };
+    if let Some(completion) = completion {
+        super::control::step_done(s, write.fence.id, key, next, &outputs, &completion)?;
+        return Ok(true);
+    }
+    let back = retry_after.map(|delay| s.now.millis.saturating_add(delay));
+    let waits = s
+        .tables
+        .statement(WAIT)
+        .text(s.now.text.clone())
+        .int(i64::from(write.ordinal))
+        .int(back)
+        .int(write.fence.id)
+        .run(s.conn)?;
+    Ok(waits == 1)
+}
+
+/// A step that ends on a stopped program is recorded, and starts nothing (SEMANTICS §3.1).
+fn record_on_stopped(s: &mut Session<'_>, write: &StepWrite) -> Outcome<()> {
+    const SAVED: &str = r#"
+        UPDATE "{t}" SET rev = rev + 1, updated_at = ?, job_data = ?, child_ordinal = ?
+        WHERE id = ?"#;
+    const DONE: &str = r#"
+        UPDATE "{t}" SET rev = rev + 1, updated_at = ?, step = step + 1, step_retry_count = 0,
+          crashes = 0, child_ordinal = 0, job = ?, outputs = COALESCE(?, outputs),
+          lease_until = NULL, worker = NULL
+        WHERE id = ?"#;
+    const GIVEN_BACK: &str = r#"
+        UPDATE "{t}" SET rev = rev + 1, updated_at = ?, lease_until = NULL, worker = NULL
+        WHERE id = ?"#;
+    let text = s.now.text.clone();
+    let id = write.fence.id;
+    let statement = match &write.change {
+        Change::Save { job_data } => {
+            let ordinal = i64::from(write.ordinal);
+            s.tables.statement(SAVED).text(text).text(job_data).int(ordinal)
+        }
+        Change::Advance { next, outputs } | Change::AdvanceAndRelease { next, outputs } => {
+            s.tables.statement(DONE).text(text).text(next).maybe_text(outputs.as_deref())
+        }
+        Change::Finish { outputs } => s
+            .tables
+            .statement(DONE)
+            .text(text)
+            .maybe_text(None::<&str>)
+            .maybe_text(outputs.as_deref()),
+        _ => s.tables.statement(GIVEN_BACK).text(text),
+    };
+    statement.int(id).run(s.conn)?;
+    Ok(())
+}
+
+/// One entry of the column `errors`.
+fn entry(failure: &Failure, at: &str) -> String {
+    #[derive(serde::Serialize)]
+    struct Entry<'a> {
+        at: &'a str,
+        step: usize,
+        job: &'a str,
+        attempt: u32,
+        error: &'a str,
+    }
+    let entry = Entry {
+        at,
+        step: failure.step,
+        job: &failure.job,
+        attempt: failure.attempt,
+        error: cut(&failure.message, 2048),
+    };
+    // Strings and numbers alone: nothing here can fail.
+    serde_json::to_string(&entry).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// The beginning of a text, at most so many bytes, whole characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}

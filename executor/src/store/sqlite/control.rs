@@ -1,0 +1,356 @@
+//! What people and other systems do to a program.
+
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::value::RawValue;
+
+use super::{Failure, Outcome, Session, conflict, create::order_key, millis};
+use crate::{
+    error::{Error, ErrorKind},
+    job::data_key,
+    json,
+    run_id::RunId,
+    store::Target,
+    time::Timestamp,
+};
+
+/// A program as these verbs need it.
+struct Found {
+    id: i64,
+    step: usize,
+    jobs: Vec<String>,
+    outputs: String,
+    token: i64,
+    priority: i64,
+    lease_until: Option<i64>,
+    finished: bool,
+    errored: bool,
+    waiting: bool,
+    unique_key: Option<String>,
+}
+
+impl Found {
+    /// The job after the current one.
+    fn next(&self) -> Option<&str> {
+        self.jobs.get(self.step + 1).map(String::as_str)
+    }
+
+    fn leased(&self) -> bool {
+        self.lease_until.is_some()
+    }
+
+    fn ended(&self) -> Option<&'static str> {
+        if self.errored {
+            Some("has ended as errored")
+        } else if self.finished {
+            Some("has finished")
+        } else {
+            None
+        }
+    }
+}
+
+fn find(s: &mut Session<'_>, run_id: &RunId) -> Outcome<Option<Found>> {
+    const FIND: &str = r#"
+        SELECT id, step, jobs, outputs, token, priority, lease_until,
+          finished_at IS NOT NULL, errored_at IS NOT NULL, waiting IS NOT NULL, unique_key
+        FROM "{t}" WHERE run_id = ?"#;
+    type Sql = (
+        BigInt, BigInt, Text, Text, BigInt, BigInt, Nullable<BigInt>, BigInt, BigInt, BigInt,
+        Nullable<Text>,
+    );
+    type Row =
+        (i64, i64, String, String, i64, i64, Option<i64>, i64, i64, i64, Option<String>);
+    let rows = s.tables.statement(FIND).text(run_id.as_str()).rows::<Sql, Row, _>(s.conn)?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let (id, step, jobs, outputs, token, priority, lease_until, finished, errored, waiting, key) = row;
+    Ok(Some(Found {
+        id,
+        step: usize::try_from(step).unwrap_or(0),
+        jobs: json::read(&jobs).map_err(|e| {
+            Failure::Ours(Error::new(ErrorKind::InvalidData, format!("jobs of {run_id}: {e}")))
+        })?,
+        outputs,
+        token,
+        priority,
+        lease_until,
+        finished: finished != 0,
+        errored: errored != 0,
+        waiting: waiting != 0,
+        unique_key: key,
+    }))
+}
+
+pub(super) fn cancel(s: &mut Session<'_>, run_id: &RunId, message: &str) -> Outcome<bool> {
+    // A running job keeps its lease: it is cancelled at the next heartbeat, and gives it back.
+    const CANCEL: &str = r#"
+        UPDATE "{t}" SET errored_at = ?, error_message = ?, updated_at = ? WHERE id = ?"#;
+    let Some(found) = find(s, run_id)? else { return Ok(false) };
+    if let Some(ended) = found.ended() {
+        return Err(conflict(format!("program {run_id} {ended}: there is nothing to cancel")));
+    }
+    let text = s.now.text.clone();
+    let statement = s.tables.statement(CANCEL).text(&text).text(message).text(&text);
+    statement.int(found.id).run(s.conn)?;
+    Ok(true)
+}
+
+/// From the failed step on, with its retries counted anew (SEMANTICS §3.2).
+pub(super) fn retry(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
+    const HOLDER: &str = r#"
+        SELECT run_id FROM "{t}"
+        WHERE unique_key = ? AND finished_at IS NULL AND errored_at IS NULL"#;
+    const RETRY: &str = r#"
+        UPDATE "{t}" SET errored_at = NULL, finished_at = ?, token = token + 1, rev = rev + 1,
+          step_retry_count = 0, crashes = 0, completion = NULL, waiting = NULL, job = ?,
+          ready = ?, available_at = ?, order_key = ?, lease_until = NULL, worker = NULL,
+          updated_at = ?
+        WHERE id = ?"#;
+    let Some(found) = find(s, run_id)? else { return Ok(false) };
+    if !found.errored {
+        return Err(conflict(format!(
+            "program {run_id} {}: only an errored program can be retried",
+            if found.finished { "has finished" } else { "has not ended" }
+        )));
+    }
+    if let Some(key) = &found.unique_key {
+        let holder = s.tables.statement(HOLDER).text(key).rows::<Text, String, _>(s.conn)?;
+        if let Some(holder) = holder.first() {
+            return Err(conflict(format!(
+                "program {holder} has the unique key {key:?} now: cancel it first, or leave \
+                 {run_id} as it is"
+            )));
+        }
+    }
+    let now = s.now.clone();
+    let job = found.jobs.get(found.step);
+    // A body that may still run under the old claim is given until its lease ends.
+    let due = found.lease_until.map_or(now.millis, |lease| lease.max(now.millis));
+    s.tables
+        .statement(RETRY)
+        .maybe_text(job.is_none().then(|| now.text.clone()))
+        .maybe_text(job.cloned())
+        .int(i64::from(due <= now.millis))
+        .int(due)
+        .int(order_key(due, found.priority))
+        .text(&now.text)
+        .int(found.id)
+        .run(s.conn)?;
+    Ok(true)
+}
+
+pub(super) fn delete(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
+    const DELETE: &str = r#"DELETE FROM "{t}" WHERE run_id = ?"#;
+    Ok(s.tables.statement(DELETE).text(run_id.as_str()).run(s.conn)? > 0)
+}
+
+/// Checks that a report is for the step at which the program is (SEMANTICS §3.3).
+fn report(s: &mut Session<'_>, target: &Target) -> Outcome<Option<Found>> {
+    let run_id = target.run_id();
+    let Some(found) = find(s, run_id)? else { return Ok(None) };
+    if let Some(ended) = found.ended() {
+        return Err(conflict(format!("program {run_id} {ended}")));
+    }
+    match target {
+        Target::RunId(_) if found.jobs.len() != 1 => Err(conflict(format!(
+            "program {run_id} has {} jobs: a report needs the hand-off token of its step",
+            found.jobs.len()
+        ))),
+        Target::Token(token) if token.step() != found.step => Err(conflict(format!(
+            "program {run_id} is at step {}, and the report is for step {}",
+            found.step,
+            token.step()
+        ))),
+        _ => Ok(Some(found)),
+    }
+}
+
+/// Whether the job that was handed off still runs under the claim of the hand-off: then the report
+/// is kept, and consumed by the hand-off's own commit.
+fn still_runs(found: &Found, target: &Target) -> bool {
+    found.leased()
+        && !found.waiting
+        && match target {
+            Target::Token(token) => token.number() == found.token,
+            Target::RunId(_) => true,
+        }
+}
+
+pub(super) fn complete(
+    s: &mut Session<'_>,
+    target: &Target,
+    output: Option<&str>,
+) -> Outcome<bool> {
+    const EARLY: &str = r#"UPDATE "{t}" SET completion = ?, updated_at = ? WHERE id = ?"#;
+    let Some(found) = report(s, target)? else { return Ok(false) };
+    let output = output.unwrap_or("null");
+    if still_runs(&found, target) {
+        let text = s.now.text.clone();
+        s.tables.statement(EARLY).text(output).text(text).int(found.id).run(s.conn)?;
+    } else {
+        let key = data_key(&found.jobs, found.step);
+        step_done(s, found.id, &key, found.next(), &found.outputs, output)?;
+    }
+    Ok(true)
+}
+
+/// The step is done by somebody outside; the next one is available, or the program has finished.
+/// Whoever runs the step now is fenced off.
+pub(super) fn step_done(
+    s: &mut Session<'_>,
+    id: i64,
+    key: &str,
+    next: Option<&str>,
+    outputs: &str,
+    output: &str,
+) -> Outcome<()> {
+    const DONE: &str = r#"
+        UPDATE "{t}" SET token = token + 1, rev = rev + 1, step = step + 1, step_retry_count = 0,
+          crashes = 0, child_ordinal = 0, completion = NULL, waiting = NULL, outputs = ?, job = ?,
+          finished_at = ?, ready = ?, available_at = ?, order_key = ? + priority * 60000,
+          lease_until = NULL, worker = NULL, updated_at = ?
+        WHERE id = ?"#;
+    let invalid = |e: json::DataError| {
+        Failure::Ours(Error::new(ErrorKind::InvalidData, format!("the output: {e}")))
+    };
+    let mut outputs = json::read_map(outputs).map_err(invalid)?;
+    if output != "null" {
+        outputs.insert(key.to_owned(), json::read::<Box<RawValue>>(output).map_err(invalid)?);
+    }
+    let now = s.now.clone();
+    s.tables
+        .statement(DONE)
+        .text(json::map_text(&outputs))
+        .maybe_text(next)
+        .maybe_text(next.is_none().then(|| now.text.clone()))
+        .int(i64::from(next.is_some()))
+        .int(now.millis)
+        .int(now.millis)
+        .text(&now.text)
+        .int(id)
+        .run(s.conn)?;
+    Ok(())
+}
+
+pub(super) fn fail(s: &mut Session<'_>, target: &Target, message: &str) -> Outcome<bool> {
+    const FAIL: &str = r#"
+        UPDATE "{t}" SET token = token + 1, rev = rev + 1, errored_at = ?, error_message = ?,
+          waiting = NULL, completion = NULL, lease_until = NULL, worker = NULL, updated_at = ?
+        WHERE id = ?"#;
+    let Some(found) = report(s, target)? else { return Ok(false) };
+    let text = s.now.text.clone();
+    let statement = s.tables.statement(FAIL).text(&text).text(message).text(&text);
+    statement.int(found.id).run(s.conn)?;
+    Ok(true)
+}
+
+pub(super) fn hand_off(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
+    const HAND_OFF: &str = r#"
+        UPDATE "{t}" SET token = token + 1, rev = rev + 1, waiting = 'hand_off', ready = 0,
+          available_at = CASE WHEN retry_after IS NULL THEN NULL ELSE ? + retry_after END,
+          lease_until = NULL, worker = NULL, updated_at = ?
+        WHERE id = ?"#;
+    let Some(found) = find(s, run_id)? else { return Ok(false) };
+    if let Some(ended) = found.ended() {
+        return Err(conflict(format!("program {run_id} {ended}")));
+    }
+    let now = s.now.clone();
+    let statement = s.tables.statement(HAND_OFF).int(now.millis).text(&now.text);
+    statement.int(found.id).run(s.conn)?;
+    Ok(true)
+}
+
+pub(super) fn reschedule(s: &mut Session<'_>, run_id: &RunId, at: Timestamp) -> Outcome<bool> {
+    const RESCHEDULE: &str = r#"
+        UPDATE "{t}" SET token = token + 1, rev = rev + 1, waiting = NULL, ready = ?,
+          available_at = ?, order_key = ?, lease_until = NULL, worker = NULL, updated_at = ?
+        WHERE id = ?"#;
+    let Some(found) = find(s, run_id)? else { return Ok(false) };
+    if let Some(ended) = found.ended() {
+        return Err(conflict(format!("program {run_id} {ended}")));
+    }
+    let now = s.now.clone();
+    // Where a body runs under the old claim, not before its lease has ended.
+    let at = found.lease_until.map_or(at.as_millis(), |lease| lease.max(at.as_millis()));
+    s.tables
+        .statement(RESCHEDULE)
+        .int(i64::from(at <= now.millis))
+        .int(at)
+        .int(order_key(at, found.priority))
+        .text(&now.text)
+        .int(found.id)
+        .run(s.conn)?;
+    Ok(true)
+}
+
+pub(super) fn set_attributes(s: &mut Session<'_>, run_id: &RunId, fields: &str) -> Outcome<bool> {
+    const READ: &str = r#"SELECT id, attributes FROM "{t}" WHERE run_id = ?"#;
+    const SET: &str = r#"UPDATE "{t}" SET attributes = ?, updated_at = ? WHERE id = ?"#;
+    let rows = s
+        .tables
+        .statement(READ)
+        .text(run_id.as_str())
+        .rows::<(BigInt, Text), (i64, String), _>(s.conn)?;
+    let Some((id, attributes)) = rows.into_iter().next() else { return Ok(false) };
+    let invalid = |e: json::DataError| {
+        Failure::Ours(Error::new(ErrorKind::InvalidData, format!("attributes: {e}")))
+    };
+    let mut all = json::read_map(&attributes).map_err(invalid)?;
+    all.extend(json::read_map(fields).map_err(invalid)?);
+    let text = s.now.text.clone();
+    s.tables.statement(SET).text(json::map_text(&all)).text(text).int(id).run(s.conn)?;
+    Ok(true)
+}
+
+pub(super) fn set_retry_after(
+    s: &mut Session<'_>,
+    run_id: &RunId,
+    delay: Option<Duration>,
+) -> Outcome<bool> {
+    // A program that waits already counts the new time from now on.
+    const SET: &str = r#"
+        UPDATE "{t}" SET retry_after = ?,
+          available_at = CASE WHEN waiting IS NULL THEN available_at ELSE ? END, updated_at = ?
+        WHERE run_id = ?"#;
+    let now = s.now.clone();
+    let delay = delay.map(millis);
+    let touched = s
+        .tables
+        .statement(SET)
+        .int(delay)
+        .int(delay.map(|delay| now.millis.saturating_add(delay)))
+        .text(&now.text)
+        .text(run_id.as_str())
+        .run(s.conn)?;
+    Ok(touched > 0)
+}
+
+pub(super) fn set_paused(s: &mut Session<'_>, queue: &str, paused: bool) -> Outcome<bool> {
+    const PAUSE: &str = r#"
+        INSERT INTO "{t}_queues" (name, paused_at) VALUES (?, ?)
+        ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at WHERE paused_at IS NULL"#;
+    const RESUME: &str = r#"DELETE FROM "{t}_queues" WHERE name = ? AND paused_at IS NOT NULL"#;
+    let statement = if paused {
+        s.tables.statement(PAUSE).text(queue).int(s.now.millis)
+    } else {
+        s.tables.statement(RESUME).text(queue)
+    };
+    Ok(statement.run(s.conn)? > 0)
+}
+
+pub(super) fn prune(s: &mut Session<'_>, age: Duration, limit: usize) -> Outcome<usize> {
+    // Ids grow with time: the oldest programs stand first, and the walk ends at the limit.
+    const PRUNE: &str = r#"
+        DELETE FROM "{t}" WHERE id IN (
+          SELECT id FROM "{t}" NOT INDEXED
+          WHERE COALESCE(errored_at, finished_at)
+            <= strftime('%Y-%m-%d %H:%M:%f', ? / 1000.0, 'unixepoch')
+          ORDER BY id LIMIT ?)
+          AND (errored_at IS NOT NULL OR finished_at IS NOT NULL)"#;
+    Ok(s.tables
+        .statement(PRUNE)
+        .int(s.now.millis.saturating_sub(millis(age)))
+        .int(i64::try_from(limit).unwrap_or(i64::MAX))
+        .run(s.conn)?)
+}

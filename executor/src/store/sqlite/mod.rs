@@ -1,0 +1,398 @@
+//! The embedded store: a SQLite file in WAL mode, `synchronous = FULL`.
+//!
+//! Each process has one connection that writes (SQLite lets one write at a time) and some that
+//! read. A verb is one `BEGIN IMMEDIATE … COMMIT` in one call to the blocking pool: a caller that
+//! goes away does not stop it half way. The engine's times are columns of milliseconds; the times
+//! that program-executor has are text in UTC, as `CURRENT_TIMESTAMP` makes it.
+
+mod claim;
+mod commit;
+mod control;
+mod create;
+mod query;
+mod schema;
+mod workers;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use diesel::{
+    Connection, SqliteConnection,
+    connection::SimpleConnection,
+    result::{DatabaseErrorKind, Error as DieselError},
+    sql_types::{BigInt, Text},
+};
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use tokio::sync::{Mutex, watch};
+
+use super::{
+    ClaimRequest, Claimed, Created, Filter, Held, NewProgram, ProgramInfo, Pulse, Stats, StepWrite,
+    Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, statement::Tables,
+};
+use crate::{
+    config::Config,
+    error::{Error, ErrorKind, Result},
+    run_id::RunId,
+    time::Timestamp,
+};
+
+/// How often other processes' changes are looked for.
+const WATCH_EVERY: Duration = Duration::from_millis(50);
+
+type Wrapped = SyncConnectionWrapper<SqliteConnection>;
+
+pub(super) struct SqliteStore {
+    path: PathBuf,
+    tables: Arc<Tables>,
+    writer: Mutex<Wrapped>,
+    reader: Mutex<Wrapped>,
+    /// Raised when something may have become due.
+    changes: watch::Sender<u64>,
+    /// The version of the file that was last seen.
+    seen_version: Mutex<i64>,
+    locks: workers::Locks,
+}
+
+/// What a verb works on, inside its transaction.
+pub(super) struct Session<'a> {
+    conn: &'a mut SqliteConnection,
+    tables: &'a Tables,
+    now: Now,
+}
+
+/// The database's clock, read once a transaction.
+#[derive(Clone)]
+struct Now {
+    millis: i64,
+    text: String,
+}
+
+impl SqliteStore {
+    pub(super) async fn open(config: &Config) -> Result<Self> {
+        let path = PathBuf::from(config.database_url.sqlite_path());
+        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.is_dir()) {
+            return Err(Error::new(
+                ErrorKind::Store,
+                format!("the folder {} of the database file does not exist", folder.display()),
+            ));
+        }
+        let tables = Arc::new(Tables::new(&config.table));
+        Ok(Self {
+            writer: Mutex::new(connect(&path).await?),
+            reader: Mutex::new(connect(&path).await?),
+            changes: watch::Sender::new(0),
+            seen_version: Mutex::new(0),
+            locks: workers::Locks::beside(&path),
+            path,
+            tables,
+        })
+    }
+
+    /// Runs a verb in a transaction that writes.
+    async fn write<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut Session<'_>) -> Outcome<T> + Send + 'static,
+    ) -> Result<T> {
+        let tables = Arc::clone(&self.tables);
+        let mut writer = self.writer.lock().await;
+        let done = writer.spawn_blocking(move |conn| {
+            Ok(conn.immediate_transaction(|conn| Session::new(conn, &tables).and_then(|mut s| verb(&mut s))))
+        });
+        done.await.map_err(Failure::from).and_then(|done| done).map_err(|e| self.explain(e))
+    }
+
+    /// Runs a verb that only reads.
+    async fn read<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut Session<'_>) -> Outcome<T> + Send + 'static,
+    ) -> Result<T> {
+        let tables = Arc::clone(&self.tables);
+        let mut reader = self.reader.lock().await;
+        let done = reader.spawn_blocking(move |conn| {
+            Ok(conn.transaction(|conn| Session::new(conn, &tables).and_then(|mut s| verb(&mut s))))
+        });
+        done.await.map_err(Failure::from).and_then(|done| done).map_err(|e| self.explain(e))
+    }
+
+    fn explain(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::Ours(error) => error,
+            Failure::Sql(error) => explain(&self.path, error),
+        }
+    }
+
+    /// Wakes those who wait for something to do.
+    fn ring(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Whether another connection has changed the file since the last look.
+    async fn changed_elsewhere(&self) -> bool {
+        let mut writer = self.writer.lock().await;
+        let version = writer
+            .spawn_blocking(|conn| {
+                use diesel::{QueryableByName, RunQueryDsl};
+                #[derive(QueryableByName)]
+                struct Version {
+                    #[diesel(sql_type = BigInt)]
+                    data_version: i64,
+                }
+                diesel::sql_query("PRAGMA data_version").get_result::<Version>(conn)
+            })
+            .await;
+        // A file that cannot be read now is looked at again, and the claim will say what is wrong.
+        let Ok(version) = version else { return false };
+        let mut seen = self.seen_version.lock().await;
+        std::mem::replace(&mut *seen, version.data_version) != version.data_version
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(conn: &'a mut SqliteConnection, tables: &'a Tables) -> Outcome<Self> {
+        const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), \
+                           strftime('%Y-%m-%d %H:%M:%f', 'now')";
+        let now = tables.statement(NOW).rows::<(BigInt, Text), (i64, String), _>(conn)?;
+        let (millis, text) = now.into_iter().next().ok_or(DieselError::NotFound)?;
+        Ok(Self { conn, tables, now: Now { millis, text } })
+    }
+}
+
+type Outcome<T> = std::result::Result<T, Failure>;
+
+/// Why a verb failed: its own reason, or the database's.
+enum Failure {
+    Ours(Error),
+    Sql(DieselError),
+}
+
+impl From<DieselError> for Failure {
+    fn from(error: DieselError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+fn conflict(message: impl Into<String>) -> Failure {
+    Failure::Ours(Error::new(ErrorKind::Conflict, message))
+}
+
+/// A duration in the milliseconds of the columns.
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+async fn connect(path: &Path) -> Result<Wrapped> {
+    let file = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || {
+        let mut conn = SqliteConnection::establish(&file.to_string_lossy())
+            .map_err(|e| DieselError::QueryBuilderError(Box::new(e)))?;
+        conn.batch_execute(
+            "PRAGMA busy_timeout = 10000;
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -16000;
+             PRAGMA journal_size_limit = 67108864;
+             PRAGMA wal_autocheckpoint = 4000;",
+        )?;
+        Ok(conn)
+    });
+    match opened.await {
+        Ok(Ok(conn)) => Ok(SyncConnectionWrapper::new(conn)),
+        Ok(Err(error)) => Err(explain(path, error)),
+        Err(error) => Err(Error::with_source(ErrorKind::Store, "the store could not be opened", error)),
+    }
+}
+
+/// A database error in the user's words, with what to do.
+fn explain(path: &Path, error: DieselError) -> Error {
+    let message = match &error {
+        DieselError::DatabaseError(_, info) => info.message().to_owned(),
+        DieselError::QueryBuilderError(inner) => inner.to_string(),
+        other => other.to_string(),
+    };
+    let advice = if message.contains("readonly database") {
+        "; make the file and its folder writable"
+    } else if message.contains("disk is full") {
+        "; free some space: nothing is lost, and it goes on by itself"
+    } else if message.contains("unable to open") {
+        "; check that its folder exists and can be written to"
+    } else if message.contains("not a database") {
+        "; is it a file of another kind? choose another with DATABASE_URL"
+    } else if message.contains("locked") {
+        "; another process has held it for too long"
+    } else {
+        ""
+    };
+    let kind = match &error {
+        DieselError::DatabaseError(
+            DatabaseErrorKind::NotNullViolation | DatabaseErrorKind::CheckViolation,
+            _,
+        ) => ErrorKind::InvalidData,
+        _ if message.contains("too big") => ErrorKind::InvalidData,
+        _ => ErrorKind::Store,
+    };
+    Error::new(kind, format!("the database {}: {message}{advice}", path.display()))
+}
+
+impl Store for SqliteStore {
+    fn migrate(&self) -> StoreFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            // Looking first lets a read-only copy be listed.
+            if self.pending_migrations().await?.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.write(schema::migrate).await
+        })
+    }
+
+    fn pending_migrations(&self) -> StoreFuture<'_, Vec<String>> {
+        Box::pin(self.read(schema::pending))
+    }
+
+    fn create(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>> {
+        Box::pin(async move {
+            let created = self.write(move |s| create::create(s, &programs)).await?;
+            self.ring();
+            Ok(created)
+        })
+    }
+
+    fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claimed> {
+        let locks = self.locks.clone();
+        Box::pin(self.write(move |s| claim::claim(s, &request, &locks)))
+    }
+
+    fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Written>> {
+        let rings = writes.iter().any(commit::makes_due);
+        Box::pin(async move {
+            let written = self.write(move |s| commit::commit(s, &writes)).await?;
+            if rings {
+                self.ring();
+            }
+            Ok(written)
+        })
+    }
+
+    fn heartbeat(
+        &self,
+        worker: WorkerId,
+        lease: Duration,
+        held: Vec<Held>,
+    ) -> StoreFuture<'_, Vec<Pulse>> {
+        Box::pin(self.write(move |s| workers::heartbeat(s, worker, lease, &held)))
+    }
+
+    fn register(&self, worker: WorkerRecord) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            self.locks.take(worker.id)?;
+            self.write(move |s| workers::register(s, &worker)).await
+        })
+    }
+
+    fn deregister(&self, worker: WorkerId) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            self.write(move |s| workers::deregister(s, worker)).await?;
+            self.locks.give_back(worker);
+            Ok(())
+        })
+    }
+
+    fn workers(&self, within: Duration) -> StoreFuture<'_, Vec<WorkerInfo>> {
+        let locks = self.locks.clone();
+        Box::pin(self.read(move |s| workers::live(s, within, &locks)))
+    }
+
+    fn changed(
+        &self,
+        at_most: Duration,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let mut changes = self.changes.subscribe();
+        Box::pin(async move {
+            let deadline = tokio::time::Instant::now() + at_most;
+            loop {
+                let next = deadline.min(tokio::time::Instant::now() + WATCH_EVERY);
+                tokio::select! {
+                    _ = changes.changed() => return,
+                    () = tokio::time::sleep_until(next) => {}
+                }
+                if tokio::time::Instant::now() >= deadline || self.changed_elsewhere().await {
+                    return;
+                }
+            }
+        })
+    }
+
+    fn get(&self, run_id: RunId) -> StoreFuture<'_, Option<ProgramInfo>> {
+        Box::pin(self.read(move |s| query::get(s, &run_id)))
+    }
+
+    fn list(&self, filter: Filter) -> StoreFuture<'_, Vec<ProgramInfo>> {
+        Box::pin(self.read(move |s| query::list(s, &filter)))
+    }
+
+    fn children(&self, parent: RunId) -> StoreFuture<'_, Vec<RunId>> {
+        Box::pin(self.read(move |s| query::children(s, &parent)))
+    }
+
+    fn stats(&self) -> StoreFuture<'_, Stats> {
+        Box::pin(self.read(query::stats))
+    }
+
+    fn cancel(&self, run_id: RunId, message: String) -> StoreFuture<'_, bool> {
+        Box::pin(self.write(move |s| control::cancel(s, &run_id, &message)))
+    }
+
+    fn retry(&self, run_id: RunId) -> StoreFuture<'_, bool> {
+        Box::pin(self.write_and_ring(move |s| control::retry(s, &run_id)))
+    }
+
+    fn delete(&self, run_id: RunId) -> StoreFuture<'_, bool> {
+        Box::pin(self.write(move |s| control::delete(s, &run_id)))
+    }
+
+    fn complete(&self, target: Target, output: Option<String>) -> StoreFuture<'_, bool> {
+        Box::pin(self.write_and_ring(move |s| control::complete(s, &target, output.as_deref())))
+    }
+
+    fn fail(&self, target: Target, message: String) -> StoreFuture<'_, bool> {
+        Box::pin(self.write_and_ring(move |s| control::fail(s, &target, &message)))
+    }
+
+    fn hand_off(&self, run_id: RunId) -> StoreFuture<'_, bool> {
+        Box::pin(self.write(move |s| control::hand_off(s, &run_id)))
+    }
+
+    fn reschedule(&self, run_id: RunId, at: Timestamp) -> StoreFuture<'_, bool> {
+        Box::pin(self.write_and_ring(move |s| control::reschedule(s, &run_id, at)))
+    }
+
+    fn set_attributes(&self, run_id: RunId, fields: String) -> StoreFuture<'_, bool> {
+        Box::pin(self.write(move |s| control::set_attributes(s, &run_id, &fields)))
+    }
+
+    fn set_retry_after(&self, run_id: RunId, delay: Option<Duration>) -> StoreFuture<'_, bool> {
+        Box::pin(self.write_and_ring(move |s| control::set_retry_after(s, &run_id, delay)))
+    }
+
+    fn set_paused(&self, queue: String, paused: bool) -> StoreFuture<'_, bool> {
+        Box::pin(self.write_and_ring(move |s| control::set_paused(s, &queue, paused)))
+    }
+
+    fn prune(&self, age: Duration, limit: usize) -> StoreFuture<'_, usize> {
+        Box::pin(self.write(move |s| control::prune(s, age, limit)))
+    }
+}
+
+impl SqliteStore {
+    async fn write_and_ring<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut Session<'_>) -> Outcome<T> + Send + 'static,
+    ) -> Result<T> {
+        let done = self.write(verb).await?;
+        self.ring();
+        Ok(done)
+    }
+}

@@ -1,0 +1,191 @@
+//! Workers: who they are, whether they live, and which leases they hold.
+//!
+//! A worker holds an OS lock on a file of its own beside the database. The system frees it when the
+//! process dies, however it dies: whoever gets the lock knows that the leases are over.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use super::{Outcome, Session, millis};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    store::{Held, Pulse, WorkerId, WorkerInfo, WorkerRecord},
+    time::Timestamp,
+};
+
+/// The lock files beside one database, and those of them that this process holds.
+#[derive(Clone)]
+pub(super) struct Locks {
+    base: PathBuf,
+    held: Arc<Mutex<HashMap<WorkerId, File>>>,
+}
+
+impl Locks {
+    pub(super) fn beside(database: &Path) -> Self {
+        Self { base: database.to_owned(), held: Arc::default() }
+    }
+
+    fn path(&self, worker: &str) -> PathBuf {
+        let mut path = self.base.clone().into_os_string();
+        path.push(format!("-worker-{worker}"));
+        path.into()
+    }
+
+    pub(super) fn take(&self, worker: WorkerId) -> Result<()> {
+        let path = self.path(&worker.to_string());
+        let lock = || {
+            let file = File::create(&path)?;
+            file.lock()?;
+            io::Result::Ok(file)
+        };
+        let file = lock().map_err(|e| {
+            let message = format!("the worker's lock file {} can't be made", path.display());
+            Error::with_source(ErrorKind::Store, message, e)
+        })?;
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(worker, file);
+        Ok(())
+    }
+
+    pub(super) fn give_back(&self, worker: WorkerId) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
+        // A file that stays behind is taken away by whoever finds its lock free.
+        let _ = fs::remove_file(self.path(&worker.to_string()));
+    }
+
+    /// Whether the process of this worker is gone; where locks do not work, nobody is.
+    fn is_dead(&self, worker: &str) -> bool {
+        let path = self.path(worker);
+        match File::open(&path) {
+            Ok(file) => match file.try_lock() {
+                Ok(()) => {
+                    let _ = fs::remove_file(&path);
+                    true
+                }
+                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+            },
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
+pub(super) fn register(s: &mut Session<'_>, worker: &WorkerRecord) -> Outcome<()> {
+    const REGISTER: &str = r#"
+        INSERT INTO "{t}_workers" (id, host, pid, queues, slots, started_at, seen_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)"#;
+    const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE seen_at < ?"#;
+    let now = s.now.millis;
+    // A day after its last sign nobody asks for a worker any more.
+    s.tables.statement(FORGET).int(now - 86_400_000).run(s.conn)?;
+    s.tables
+        .statement(REGISTER)
+        .text(worker.id.to_string())
+        .text(&worker.host)
+        .int(i64::from(worker.pid))
+        .text(worker.queues.join(","))
+        .int(i64::try_from(worker.slots).unwrap_or(i64::MAX))
+        .int(now)
+        .int(now)
+        .run(s.conn)?;
+    Ok(())
+}
+
+pub(super) fn deregister(s: &mut Session<'_>, worker: WorkerId) -> Outcome<()> {
+    const DEREGISTER: &str = r#"DELETE FROM "{t}_workers" WHERE id = ?"#;
+    s.tables.statement(DEREGISTER).text(worker.to_string()).run(s.conn)?;
+    Ok(())
+}
+
+pub(super) fn live(s: &mut Session<'_>, within: Duration, locks: &Locks) -> Outcome<Vec<WorkerInfo>> {
+    const LIVE: &str = r#"
+        SELECT id, host, pid, queues, slots, started_at, seen_at FROM "{t}_workers"
+        WHERE seen_at >= ? ORDER BY started_at"#;
+    type Sql = (Text, Text, BigInt, Text, BigInt, BigInt, BigInt);
+    type Row = (String, String, i64, String, i64, i64, i64);
+    let rows = s
+        .tables
+        .statement(LIVE)
+        .int(s.now.millis.saturating_sub(millis(within)))
+        .rows::<Sql, Row, _>(s.conn)?;
+    let live = rows.into_iter().filter(|row| !locks.is_dead(&row.0));
+    Ok(live
+        .map(|(id, host, pid, queues, slots, started_at, seen_at)| WorkerInfo {
+            id,
+            host,
+            pid: u32::try_from(pid).unwrap_or(0),
+            queues: queues.split(',').map(str::to_owned).collect(),
+            slots: u32::try_from(slots).unwrap_or(u32::MAX),
+            started_at: Timestamp::from_millis(started_at),
+            seen_at: Timestamp::from_millis(seen_at),
+        })
+        .collect())
+}
+
+/// Ends the leases of processes that are gone, so that the claim finds them due.
+pub(super) fn end_leases_of_the_dead(
+    s: &mut Session<'_>,
+    this: WorkerId,
+    locks: &Locks,
+) -> Outcome<()> {
+    const HOLDERS: &str = r#"
+        SELECT DISTINCT worker FROM "{t}" INDEXED BY "{t}_due"
+        WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+          AND COALESCE(lease_until, available_at) > ? AND lease_until IS NOT NULL"#;
+    const END: &str = r#"
+        UPDATE "{t}" SET lease_until = ?
+        WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+          AND COALESCE(lease_until, available_at) > ? AND lease_until IS NOT NULL AND worker = ?"#;
+    let now = s.now.millis;
+    let this = this.to_string();
+    let holders = s.tables.statement(HOLDERS).int(now).rows::<Nullable<Text>, Option<String>, _>(s.conn)?;
+    for holder in holders.into_iter().flatten().filter(|holder| *holder != this) {
+        if locks.is_dead(&holder) {
+            tracing::info!(worker = holder, "a worker has died: its programs go to others");
+            s.tables.statement(END).int(now).int(now).text(&holder).run(s.conn)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn heartbeat(
+    s: &mut Session<'_>,
+    worker: WorkerId,
+    lease: Duration,
+    held: &[Held],
+) -> Outcome<Vec<Pulse>> {
+    const SEEN: &str = r#"UPDATE "{t}_workers" SET seen_at = ? WHERE id = ?"#;
+    // A renewal under an unchanged token is valid even after the end. The worker's name is there
+    // as long as the claim is: a late heartbeat does not renew what was released meanwhile.
+    const RENEW: &str = r#"
+        UPDATE "{t}" SET lease_until = ?, ready = 0
+        WHERE id = ? AND token = ? AND worker = ? AND finished_at IS NULL
+        RETURNING errored_at IS NOT NULL"#;
+    let now = s.now.millis;
+    let worker = worker.to_string();
+    s.tables.statement(SEEN).int(now).text(&worker).run(s.conn)?;
+    let until = now.saturating_add(millis(lease));
+    held.iter()
+        .map(|held| {
+            let rows = s
+                .tables
+                .statement(RENEW)
+                .int(until)
+                .int(held.id)
+                .int(held.token)
+                .text(&worker)
+                .rows::<BigInt, i64, _>(s.conn)?;
+            Ok(match rows.first() {
+                None => Pulse::Lost,
+                Some(0) => Pulse::Alive,
+                Some(_) => Pulse::Stopped,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,105 @@
+//! Heartbeats, on a thread, runtime and connection of their own: neither a job that hogs the
+//! processors nor a slow commit ends a lease.
+//!
+//! Each beat extends the leases of all running programs. A program that was stopped from outside,
+//! or that another claim has taken, is interrupted here. When the store is away, the beats go on
+//! trying; the leases then end by each lease's own clock, and nothing new starts under them.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::{decide::Cause, running::Running};
+use crate::{
+    config::Config,
+    error::{Error, ErrorKind, Result},
+    store::{self, Pulse, Store, WorkerId},
+};
+
+pub(super) struct Heart {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Heart {
+    pub(super) fn start(
+        config: Config,
+        worker: WorkerId,
+        running: Arc<Running>,
+        nudge: Arc<Notify>,
+    ) -> Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new()
+            .name("executor-heart".to_owned())
+            .spawn(move || runtime.block_on(beat(&config, worker, &running, &nudge, stopped)))
+            .map_err(|e| Error::with_source(ErrorKind::Other, "no thread for heartbeats", e))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Ends the beats, and waits for the last one.
+    pub(super) async fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Joining blocks, for one statement at most.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+async fn beat(
+    config: &Config,
+    worker: WorkerId,
+    running: &Running,
+    nudge: &Notify,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let lease = config.worker.lease;
+    let mut store = None;
+    let mut away = false;
+    loop {
+        let beaten = beat_once(config, &mut store, worker, running, lease).await;
+        match &beaten {
+            Err(error) if !away => tracing::warn!(%error, "no heartbeat; trying again"),
+            Ok(()) if away => tracing::info!("heartbeats reach the store again"),
+            _ => {}
+        }
+        away = beaten.is_err();
+        let pause = if away { (lease / 10).min(Duration::from_secs(1)) } else { lease / 3 };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = nudge.notified() => {}
+            _ = &mut stopped => return,
+        }
+    }
+}
+
+async fn beat_once(
+    config: &Config,
+    connected: &mut Option<Arc<dyn Store>>,
+    worker: WorkerId,
+    running: &Running,
+    lease: Duration,
+) -> Result<()> {
+    let store = match connected {
+        Some(store) => store,
+        None => connected.insert(store::connect(config).await?),
+    };
+    let leases = running.leases();
+    let sent = Instant::now();
+    let held = leases.iter().map(|lease| lease.held).collect();
+    let pulses = store.heartbeat(worker, lease, held).await?;
+    for (held, pulse) in leases.iter().zip(pulses) {
+        match pulse {
+            Pulse::Alive => held.extend(sent + lease),
+            Pulse::Stopped => held.interrupt(Cause::Stopped),
+            // The program may just have ended by itself: then there is nobody to interrupt.
+            Pulse::Lost => held.interrupt(Cause::LeaseLost),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! A worker: claims programs, runs their jobs, commits their steps.
+//!
+//! The dispatcher here takes capacity before work and claims no more than is free. Around it stand
+//! the trades: the [`Committer`](committer::Committer) (group commit) and the [`Heart`] (leases).
+//! When the store is away, claims are tried again with growing pauses and running jobs go on.
+//! On shutdown it stops claiming, lets jobs end within the grace time, cancels the rest, and gives
+//! their leases back.
+
+mod body;
+mod committer;
+mod decide;
+mod heart;
+mod program;
+mod running;
+mod slots;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    committer::{Committer, Pending},
+    decide::Cause,
+    heart::Heart,
+    running::Running,
+    slots::{Load, Slots},
+};
+use crate::{
+    config::{UnknownJob, WorkerConfig},
+    error::{Error, ErrorKind, Result},
+    event::Events,
+    handle::Inner,
+    job::{Registry, States},
+    store::{ClaimRequest, Claimed, KnownJobs, Store, WorkerId, WorkerRecord},
+};
+
+/// Behind all wake-ups: how long a claim is never further away than.
+const SLOW_POLL: Duration = Duration::from_secs(1);
+
+/// What a worker's tasks share.
+struct Shared {
+    id: WorkerId,
+    config: WorkerConfig,
+    registry: &'static Registry,
+    states: Arc<States>,
+    store: Arc<dyn Store>,
+    slots: Arc<Slots>,
+    running: Arc<Running>,
+    commits: mpsc::Sender<Pending>,
+    events: Arc<Events>,
+    known: Arc<KnownJobs>,
+    /// Shutdown has begun: nothing new starts.
+    stopping: CancellationToken,
+}
+
+/// Works until `shutdown` is ready, and then until all is ended or given back.
+pub(crate) async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<()> {
+    let registry = Registry::global()?;
+    check(registry, &inner.states)?;
+    inner.config.check()?;
+    let config = inner.config.worker.clone();
+    let id = WorkerId::new();
+    inner.store.register(record(id, &config)).await?;
+    let running = Arc::new(Running::default());
+    let heart = Heart::start(
+        inner.config.clone(),
+        id,
+        Arc::clone(&running),
+        Arc::clone(&inner.nudge),
+    )?;
+
+    let limits = registry.iter().filter_map(|job| {
+        let limit = usize::try_from(job.options.concurrency?).unwrap_or(usize::MAX);
+        Some((job.name, limit))
+    });
+    let slots = Arc::new(Slots::new(config.slots, config.memory_budget, limits));
+    let given_up = CancellationToken::new();
+    let (commits, pending) = mpsc::channel(config.slots.max(16));
+    let committer = Committer {
+        store: Arc::clone(&inner.store),
+        slots: Arc::clone(&slots),
+        given_up: given_up.clone(),
+    };
+    let committer = tokio::spawn(committer.run(pending));
+    let known = KnownJobs {
+        names: registry.iter().map(|job| job.name).collect(),
+        others: config.unknown_job != UnknownJob::Wait,
+    };
+    let shared = Arc::new(Shared {
+        id,
+        config,
+        registry,
+        states: Arc::clone(&inner.states),
+        store: Arc::clone(&inner.store),
+        slots,
+        running,
+        commits,
+        events: Arc::clone(&inner.events),
+        known: Arc::new(known),
+        stopping: CancellationToken::new(),
+    });
+    tracing::info!(
+        worker = %id,
+        queues = shared.config.queues.join(","),
+        slots = shared.config.slots,
+        "working"
+    );
+    let mut programs = JoinSet::new();
+    dispatch(&shared, &mut programs, shutdown).await;
+    wind_down(&shared, &mut programs, &given_up).await;
+    drop(shared);
+    // With the last sender gone, the committer ends when all is written. A blocking body that was
+    // left behind may keep one, and is not waited for.
+    let _ = tokio::time::timeout(Duration::from_secs(1), committer).await;
+    heart.stop().await;
+    inner.store.deregister(id).await?;
+    tracing::info!(worker = %id, "stopped");
+    Ok(())
+}
+
+/// Whether this binary can work at all: jobs are there, and all the state that they need.
+fn check(registry: &Registry, states: &States) -> Result<()> {
+    if registry.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Configuration,
+            "no job is registered: put #[job] on an async function; if the jobs are in a library \
+             of which nothing else is used, name it in main (`use my_jobs as _;`), or the linker \
+             leaves it out",
+        ));
+    }
+    for job in registry.iter() {
+        tracing::debug!(job = job.name, place = %job.place(), "registered");
+        if let Some(need) = job.needs.states.iter().find(|need| !states.has(need)) {
+            return Err(Error::new(
+                ErrorKind::MissingState,
+                format!(
+                    "the job {:?} ({}) needs state of type `{}`; provide it with \
+                     `executor::builder().state(…)`",
+                    job.name,
+                    job.place(),
+                    (need.type_name)(),
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn record(id: WorkerId, config: &WorkerConfig) -> WorkerRecord {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| "unknown".to_owned());
+    WorkerRecord {
+        id,
+        host: host.trim().to_owned(),
+        pid: std::process::id(),
+        queues: config.queues.clone(),
+        slots: config.slots,
+    }
+}
+
+/// Claims and starts programs until the shutdown.
+async fn dispatch(
+    shared: &Arc<Shared>,
+    programs: &mut JoinSet<()>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut failed = 0u32;
+    loop {
+        while programs.try_join_next().is_some() {}
+        // A claim is never dropped half way: a shutdown waits for it, and the programs it took are
+        // given back by the wind-down.
+        let pause = match claim(shared, programs).await {
+            Ok(next) => {
+                if failed > 0 {
+                    tracing::info!("programs can be claimed again");
+                }
+                failed = 0;
+                next
+            }
+            Err(error) => {
+                if failed == 0 {
+                    tracing::warn!(%error, "programs can't be claimed now; trying again");
+                }
+                failed += 1;
+                Next::After(Duration::from_millis(50 << failed.min(6)))
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            () = wait(shared, pause) => {}
+        }
+    }
+}
+
+/// When to claim again.
+#[derive(Debug)]
+enum Next {
+    /// As soon as a slot is free.
+    WhenFreed,
+    /// When something may have become due, or so much later; or, where something due had no room,
+    /// when some is freed.
+    WhenDue { at_most: Duration, or_freed: bool },
+    /// After a pause.
+    After(Duration),
+}
+
+async fn wait(shared: &Shared, next: Next) {
+    match next {
+        Next::WhenFreed => shared.slots.freed().await,
+        Next::WhenDue { at_most, or_freed } => tokio::select! {
+            () = shared.store.changed(at_most) => {}
+            () = shared.slots.freed(), if or_freed => {}
+        },
+        Next::After(pause) => tokio::time::sleep(pause).await,
+    }
+}
+
+async fn claim(shared: &Arc<Shared>, programs: &mut JoinSet<()>) -> Result<Next> {
+    let (slots, bytes) = shared.slots.available();
+    if slots == 0 || (bytes == 0 && !shared.slots.is_idle()) {
+        return Ok(Next::WhenFreed);
+    }
+    let room = shared.slots.reserve_room();
+    let request = ClaimRequest {
+        worker: shared.id,
+        queues: shared.config.queues.clone(),
+        slots,
+        bytes,
+        lease: shared.config.lease,
+        max_crashes: shared.config.max_crashes,
+        jobs: Arc::clone(&shared.known),
+        room: room.clone(),
+    };
+    let sent = Instant::now();
+    let claimed = shared.store.claim(request).await;
+    let mut unused = room;
+    let next = claimed.map(|claimed| start(shared, programs, claimed, &mut unused, sent));
+    for (job, room) in unused {
+        shared.slots.return_room(job, room);
+    }
+    next
+}
+
+/// Starts what was claimed; takes what it uses from the reserved room.
+fn start(
+    shared: &Arc<Shared>,
+    programs: &mut JoinSet<()>,
+    claimed: Claimed,
+    unused: &mut [(&'static str, usize)],
+    sent: Instant,
+) -> Next {
+    for run_id in &claimed.killed {
+        tracing::error!(%run_id, "its worker died too often in one step: the program is errored");
+    }
+    let until = sent + shared.config.lease;
+    for program in claimed.programs {
+        let load = Load { bytes: program.bytes };
+        shared.slots.take(load);
+        if let Some((_, room)) = unused.iter_mut().find(|(job, _)| current_job(&program) == *job) {
+            *room = room.saturating_sub(1);
+        }
+        let lease = shared.running.add(program.fence, until);
+        programs.spawn(program::run(Arc::clone(shared), program, lease, load));
+    }
+    let at_most = SLOW_POLL.min(claimed.next_due.unwrap_or(SLOW_POLL)).max(Duration::from_millis(1));
+    let full = unused.iter().any(|(_, room)| *room == 0);
+    Next::WhenDue { at_most, or_freed: claimed.more || full }
+}
+
+/// The name of the job at which a claimed program is.
+fn current_job(program: &crate::store::ClaimedProgram) -> String {
+    let jobs: Vec<String> = serde_json::from_str(&program.jobs).unwrap_or_default();
+    jobs.into_iter().nth(program.step).unwrap_or_default()
+}
+
+/// Ends what runs: first by itself, then cancelled; what is left is given back by its lease's end.
+async fn wind_down(shared: &Shared, programs: &mut JoinSet<()>, given_up: &CancellationToken) {
+    shared.stopping.cancel();
+    if programs.is_empty() {
+        return;
+    }
+    tracing::info!(running = programs.len(), "stopping; waiting for running jobs");
+    if ended_within(programs, shared.config.shutdown_grace).await {
+        return;
+    }
+    tracing::warn!(running = programs.len(), "the grace time is over; cancelling running jobs");
+    for lease in shared.running.leases() {
+        lease.interrupt(Cause::Shutdown);
+    }
+    let grace = shared.config.cancel_grace + Duration::from_secs(1);
+    if ended_within(programs, grace).await {
+        return;
+    }
+    // Only blocking bodies and a store that is away are left. Their programs are claimed by
+    // others when their leases end.
+    tracing::warn!(running = programs.len(), "leaving jobs that can't be ended");
+    given_up.cancel();
+    programs.abort_all();
+    let _ = ended_within(programs, Duration::from_secs(5)).await;
+}
+
+async fn ended_within(programs: &mut JoinSet<()>, time: Duration) -> bool {
+    tokio::time::timeout(time, async { while programs.join_next().await.is_some() {} })
+        .await
+        .is_ok()
+}

@@ -1,0 +1,141 @@
+//! A worker's capacity: slots, bytes, and the room of jobs that have a limit of their own.
+//!
+//! Capacity is taken before work: a claim asks for no more than is free, and a slot is free again
+//! only when its program's last write is durable.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+pub(super) struct Slots {
+    free: Mutex<Free>,
+    freed: Notify,
+    all: usize,
+}
+
+#[derive(Debug)]
+struct Free {
+    slots: usize,
+    bytes: usize,
+    /// Room in the jobs that have a limit.
+    room: HashMap<&'static str, usize>,
+}
+
+/// What a program takes up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) bytes: usize,
+}
+
+impl Slots {
+    pub(super) fn new(
+        slots: usize,
+        bytes: usize,
+        limits: impl Iterator<Item = (&'static str, usize)>,
+    ) -> Self {
+        let free = Free { slots, bytes, room: limits.collect() };
+        Self { free: Mutex::new(free), freed: Notify::new(), all: slots }
+    }
+
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Slots and bytes that are free.
+    pub(super) fn available(&self) -> (usize, usize) {
+        let free = self.free();
+        (free.slots, free.bytes)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.free().slots == self.all
+    }
+
+    /// Takes all the room that limited jobs have, so that no running program slips into it while a
+    /// claim is under way.
+    pub(super) fn reserve_room(&self) -> Vec<(&'static str, usize)> {
+        self.free().room.iter_mut().map(|(job, room)| (*job, std::mem::take(room))).collect()
+    }
+
+    /// Gives back the room that the claim did not use.
+    pub(super) fn return_room(&self, job: &'static str, room: usize) {
+        if let Some(free) = self.free().room.get_mut(job) {
+            *free += room;
+        }
+    }
+
+    /// Takes a slot for a claimed program.
+    pub(super) fn take(&self, load: Load) {
+        let mut free = self.free();
+        // A claim asks for no more than is free; bytes may go beyond by one program.
+        free.slots = free.slots.saturating_sub(1);
+        free.bytes = free.bytes.saturating_sub(load.bytes);
+    }
+
+    /// Frees slots, and tells the dispatcher once for all of them.
+    pub(super) fn release(&self, loads: &[Load]) {
+        if loads.is_empty() {
+            return;
+        }
+        let mut free = self.free();
+        free.slots += loads.len();
+        free.bytes += loads.iter().map(|load| load.bytes).sum::<usize>();
+        drop(free);
+        self.freed.notify_one();
+    }
+
+    /// Takes room in a job, if it has a limit and there is some.
+    pub(super) fn enter(&self, job: &str) -> bool {
+        match self.free().room.get_mut(job) {
+            None => true,
+            Some(0) => false,
+            Some(room) => {
+                *room -= 1;
+                true
+            }
+        }
+    }
+
+    /// Gives back the room that a running job had.
+    pub(super) fn leave(&self, job: &str) {
+        let mut free = self.free();
+        if let Some(room) = free.room.get_mut(job) {
+            *room += 1;
+            drop(free);
+            self.freed.notify_one();
+        }
+    }
+
+    /// Waits until a slot or some room was freed.
+    pub(super) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_reserved_for_a_claim_is_closed_to_others() {
+        let slots = Slots::new(10, 100, [("limited", 2)].into_iter());
+        assert!(slots.enter("limited"));
+        let reserved = slots.reserve_room();
+        assert_eq!(reserved, [("limited", 1)]);
+        assert!(!slots.enter("limited"));
+        assert!(slots.enter("free"));
+        slots.return_room("limited", 1);
+        slots.leave("limited");
+        assert_eq!(slots.reserve_room(), [("limited", 2)]);
+    }
+
+    #[test]
+    fn bytes_may_go_beyond_by_one_program() {
+        let slots = Slots::new(2, 100, std::iter::empty());
+        slots.take(Load { bytes: 1000 });
+        assert_eq!(slots.available(), (1, 0));
+    }
+}

@@ -1,0 +1,114 @@
+//! What the end-to-end tests share.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use executor::{Builder, Executor, ProgramInfo, RunId};
+use tempfile::TempDir;
+
+/// A fresh store: its folder goes with it, and is named when its test fails.
+#[derive(Debug)]
+pub struct Fresh {
+    folder: TempDir,
+}
+
+impl Fresh {
+    /// A store that no other test knows.
+    ///
+    /// # Panics
+    /// There is no temporary folder.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        eprintln!("the store is in {}", folder.path().display());
+        Self { folder }
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("test.db")
+    }
+
+    /// The folder of the store.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The store's URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("sqlite:{}", self.file().display())
+    }
+
+    /// Settings for this store, with times that suit a test.
+    pub fn builder(&self) -> Builder {
+        executor::builder()
+            .database_url(self.url())
+            .lease(Duration::from_secs(2))
+            .cancel_grace(Duration::from_millis(200))
+            .shutdown_grace(Duration::from_millis(500))
+    }
+}
+
+impl Default for Fresh {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A worker in this process, until it is stopped or dropped.
+pub struct Working {
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<executor::Result<()>>,
+}
+
+impl Working {
+    /// Starts a worker.
+    #[must_use]
+    pub fn start(executor: &Executor) -> Self {
+        let executor = executor.clone();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            executor
+                .work_until(async {
+                    let _ = stopped.await;
+                })
+                .await
+        });
+        Self { stop: Some(stop), task }
+    }
+
+    /// Stops it, and waits until it has.
+    ///
+    /// # Panics
+    /// The worker failed.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        self.task.await.expect("no panic").expect("it worked");
+    }
+}
+
+/// Waits for the end of a program, and not for ever.
+///
+/// # Panics
+/// It does not end in time, or is gone.
+pub async fn ended(executor: &Executor, run_id: &RunId) -> ProgramInfo {
+    let waiting = executor.wait(run_id);
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("in time").expect("there")
+}
+
+/// Polls until `condition` holds, and not for ever.
+///
+/// # Panics
+/// It does not hold in time.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while !condition().await {
+        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
