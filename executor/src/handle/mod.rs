@@ -11,6 +11,7 @@ use std::{
 
 use serde::Serialize;
 use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
     builder::{Builder, builder},
@@ -58,6 +59,10 @@ pub(crate) struct Inner {
     pub(crate) events: Arc<Events>,
     /// Asks for a heartbeat now: something was stopped.
     pub(crate) nudge: Arc<Notify>,
+    /// Asks this process's workers to stop.
+    stop: CancellationToken,
+    /// This process's workers.
+    workers: TaskTracker,
     creator: OnceLock<Creator>,
 }
 
@@ -78,6 +83,8 @@ impl Executor {
             states: Arc::new(states),
             events: Arc::new(events),
             nudge: Arc::default(),
+            stop: CancellationToken::new(),
+            workers: TaskTracker::new(),
             creator: OnceLock::new(),
         }))
     }
@@ -104,7 +111,24 @@ impl Executor {
     /// No job is registered, two have one name, state is missing, or the store cannot be reached
     /// at the start.
     pub async fn work_until(&self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        Box::pin(worker::run_until(&self.0, shutdown)).await
+        let stop = self.0.stop.clone();
+        let either = async move {
+            tokio::select! {
+                () = shutdown => {}
+                () = stop.cancelled() => {}
+            }
+        };
+        let _working = self.0.workers.token();
+        Box::pin(worker::run_until(&self.0, either)).await
+    }
+
+    /// Stops the workers that this handle and its clones have started, and waits until they have
+    /// stopped: no program is claimed any more, running jobs end within the grace time, and leases
+    /// are given back. The handle can still create and show programs.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        self.0.workers.close();
+        self.0.workers.wait().await;
     }
 
     /// The program of this run id.

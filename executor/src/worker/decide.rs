@@ -29,8 +29,6 @@ pub(super) struct At<'a> {
     pub(super) next: Option<&'a str>,
     pub(super) retried: u32,
     pub(super) policy: RetryPolicy,
-    /// Whether the next step may run under the same claim.
-    pub(super) goes_on: bool,
     /// The key of the job's data and output.
     pub(super) key: &'a str,
 }
@@ -55,11 +53,12 @@ pub(super) enum Tell {
     Quiet(String),
 }
 
-/// The arrow after a step that succeeded; `outputs` where they have changed.
-pub(super) fn succeeded(at: &At<'_>, outputs: Option<String>) -> Decision {
+/// The arrow after a step that succeeded; `outputs` where they have changed, `goes_on` when the next
+/// step may run under the same claim.
+pub(super) fn succeeded(at: &At<'_>, outputs: Option<String>, goes_on: bool) -> Decision {
     let change = match at.next {
         None => Change::Finish { outputs },
-        Some(next) if at.goes_on => Change::Advance { next: next.to_owned(), outputs },
+        Some(next) if goes_on => Change::Advance { next: next.to_owned(), outputs },
         Some(next) => Change::AdvanceAndRelease { next: next.to_owned(), outputs },
     };
     Decision { change, tell: Tell::Done }
@@ -142,7 +141,7 @@ mod tests {
 
     fn at(next: Option<&'static str>, retried: u32) -> At<'static> {
         let policy = RetryPolicy::new(2, Duration::from_secs(1), Duration::from_secs(1));
-        At { step: 1, job: "b", next, retried, policy, goes_on: true, key: "b" }
+        At { step: 1, job: "b", next, retried, policy, key: "b" }
     }
 
     fn change(reason: Reason, retried: u32) -> Change {
@@ -151,13 +150,11 @@ mod tests {
 
     #[test]
     fn success_goes_on_or_finishes() {
-        let change = succeeded(&at(Some("c"), 0), None).change;
+        let change = succeeded(&at(Some("c"), 0), None, true).change;
         assert!(matches!(change, Change::Advance { next, .. } if next == "c"));
-        let mut limited = at(Some("c"), 0);
-        limited.goes_on = false;
-        let change = succeeded(&limited, None).change;
+        let change = succeeded(&at(Some("c"), 0), None, false).change;
         assert!(matches!(change, Change::AdvanceAndRelease { .. }));
-        assert!(matches!(succeeded(&at(None, 0), None).change, Change::Finish { .. }));
+        assert!(matches!(succeeded(&at(None, 0), None, false).change, Change::Finish { .. }));
     }
 
     #[test]

@@ -122,7 +122,8 @@ fn open(
 
 /// Runs steps while the claim goes on; whether the committer has freed the slot.
 ///
-/// `entered` is the job whose room is taken: by the claim for the first, here for later ones.
+/// `entered` is the job whose room this program has: taken by the claim for the first, and then
+/// for each next job before the step that leads to it is recorded.
 async fn steps(
     worker: &Arc<Shared>,
     mut program: Program,
@@ -142,72 +143,88 @@ async fn steps(
             next,
             retried: program.retried,
             policy: definition.map_or(RetryPolicy::default(), |job| job.options.retry()),
-            goes_on: next.is_some_and(|next| goes_on(worker, next)),
             key: &key,
         };
-        let Some(decision) = attempt(worker, &program, definition, &at).await else { return false };
+        let result = attempt(worker, &program, definition, &at).await;
         if let Some(job) = entered.take() {
             worker.slots.leave(job);
         }
+        let decision = match result {
+            Attempted::Succeeded(outputs) => {
+                let goes_on = next.is_some_and(|next| goes_on(worker, next, entered));
+                decide::succeeded(&at, outputs, goes_on)
+            }
+            Attempted::Decided(decision) => decision,
+            Attempted::LeaseLost => return false,
+        };
         tell(worker, &program.run_id, at.step, job, at.retried + 1, &decision.tell);
         let done = decision.tell == Tell::Done;
-        let written = record(&program, decision).await;
-        match written {
-            Written::Committed if done => {
-                let finished = next.is_none();
-                worker.events.raise(|| Event::StepDone {
-                    run_id: program.run_id.clone(),
-                    step: at.step,
-                    job: job.to_owned(),
-                });
-                if finished {
-                    worker.events.raise(|| Event::Finished { run_id: program.run_id.clone() });
-                }
-            }
+        let goes_on = matches!(decision.change, Change::Advance { .. });
+        match record(&program, decision).await {
+            Written::Committed if done => worker.events.raise(|| Event::StepDone {
+                run_id: program.run_id.clone(),
+                step: at.step,
+                job: job.to_owned(),
+            }),
             Written::Committed => return true,
-            Written::Stopped | Written::LeaseLost => {
+            written @ (Written::Stopped | Written::LeaseLost) => {
                 tracing::debug!(run_id = %program.run_id, ?written, "the claim has ended");
                 return false;
             }
             Written::Refused(why) => {
-                let message = format!("could not be stored: {why}");
-                let refused = decide::failed(&at, message);
+                let refused = decide::failed(&at, format!("could not be stored: {why}"));
                 tell(worker, &program.run_id, at.step, job, at.retried + 1, &refused.tell);
                 return record(&program, refused).await == Written::Committed;
             }
         }
-        let Some(next) = next else { return true };
-        if !at.goes_on {
+        if next.is_none() {
+            worker.events.raise(|| Event::Finished { run_id: program.run_id.clone() });
+        }
+        if !goes_on {
             return true;
         }
         program.step += 1;
         program.retried = 0;
         memory.changing().ordinal = 0;
-        // Its room was taken when it was decided that the program goes on.
-        *entered = worker.registry.get(next).map(|job| job.name);
     }
 }
 
 /// Whether the next job may run under the same claim (SEMANTICS §4.3); then its room is taken.
-fn goes_on(worker: &Shared, next: &str) -> bool {
-    let known = worker.registry.get(next).is_some()
-        || worker.config.unknown_job != UnknownJob::Wait;
-    known && !worker.stopping.is_cancelled() && worker.slots.enter(next)
+fn goes_on(worker: &Shared, next: &str, entered: &mut Option<&'static str>) -> bool {
+    if worker.stopping.is_cancelled() {
+        return false;
+    }
+    match worker.registry.get(next) {
+        Some(job) if worker.slots.enter(next) => {
+            *entered = Some(job.name);
+            true
+        }
+        Some(_) => false,
+        None => worker.config.unknown_job != UnknownJob::Wait,
+    }
 }
 
-/// Runs the current job once; `None`: the claim is lost.
+/// What an attempt came to.
+enum Attempted {
+    /// The body returned; the program's outputs where it adds something to them.
+    Succeeded(Option<String>),
+    Decided(Decision),
+    LeaseLost,
+}
+
+/// Runs the current job once.
 async fn attempt(
     worker: &Arc<Shared>,
     program: &Program,
     definition: Option<&'static JobDefinition>,
     at: &At<'_>,
-) -> Option<Decision> {
+) -> Attempted {
     let Some(definition) = definition else {
-        return Some(unknown(worker, program, at));
+        return unknown(worker, program, at);
     };
     // Nothing new starts under a lease that may have ended.
     if program.lease.until() <= Instant::now() {
-        return Some(Decision { change: Change::GiveBack, tell: Tell::Nothing });
+        return Attempted::Decided(Decision { change: Change::GiveBack, tell: Tell::Nothing });
     }
     worker.events.raise(|| Event::Started {
         run_id: program.run_id.clone(),
@@ -232,8 +249,8 @@ async fn attempt(
         .instrument(span)
         .await;
     match result {
-        Ok(output) => Some(decide::succeeded(at, outputs(program, at, output))),
-        Err(reason) => decide::ended(at, reason),
+        Ok(output) => Attempted::Succeeded(outputs(program, at, output)),
+        Err(reason) => decide::ended(at, reason).map_or(Attempted::LeaseLost, Attempted::Decided),
     }
 }
 
@@ -246,12 +263,13 @@ fn outputs(program: &Program, at: &At<'_>, output: Encoded) -> Option<String> {
 }
 
 /// What becomes of a program at a job that this binary does not have.
-fn unknown(worker: &Shared, program: &Program, at: &At<'_>) -> Decision {
+fn unknown(worker: &Shared, program: &Program, at: &At<'_>) -> Attempted {
     if worker.config.unknown_job == UnknownJob::Skip {
         tracing::warn!(run_id = %program.run_id, job = at.job, "skipping a job that this worker lacks");
-        return decide::succeeded(at, None);
+        return Attempted::Succeeded(None);
     }
-    decide::failed(at, format!("no job is named {:?} in this worker", at.job))
+    let message = format!("no job is named {:?} in this worker", at.job);
+    Attempted::Decided(decide::failed(at, message))
 }
 
 /// Writes a decision, with the programs that the body has started.
