@@ -23,7 +23,8 @@ pub(crate) fn struct_name(function: &Ident, errors: &mut Errors) -> Option<Ident
     Some(Ident::new(&name, function.span()))
 }
 
-fn upper_camel(snake: &str) -> String {
+/// As a struct is called.
+pub(crate) fn upper_camel(snake: &str) -> String {
     let words = snake.split('_').map(str::chars);
     words
         .flat_map(|mut word| {

@@ -6,9 +6,12 @@ use syn::LitStr;
 
 use crate::errors::Errors;
 
+const EXAMPLES: &str = "\"30s\", \"5m\" or \"1h 30m\"";
+const RANGES: &str = "\"1s..5m\", or \"10s\" for one that stays the same";
+
 /// A duration above zero.
 pub(crate) fn positive(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
-    match millis(literal, &literal.value(), errors)? {
+    match millis(literal, &literal.value(), EXAMPLES, errors)? {
         0 => {
             errors.at(
                 literal,
@@ -30,15 +33,15 @@ pub(crate) struct Range {
 pub(crate) fn range(literal: &LitStr, errors: &mut Errors) -> Option<Range> {
     let text = literal.value();
     let Some((min, max)) = text.split_once("..") else {
-        let constant = millis(literal, &text, errors)?;
+        let constant = millis(literal, &text, RANGES, errors)?;
         return Some(Range {
             min: constant,
             max: constant,
         });
     };
     let range = Range {
-        min: millis(literal, min, errors)?,
-        max: millis(literal, max, errors)?,
+        min: millis(literal, min, RANGES, errors)?,
+        max: millis(literal, max, RANGES, errors)?,
     };
     if range.min > range.max {
         let (min, max) = (min.trim(), max.trim());
@@ -53,14 +56,14 @@ pub(crate) fn range(literal: &LitStr, errors: &mut Errors) -> Option<Range> {
     Some(range)
 }
 
-fn millis(literal: &LitStr, text: &str, errors: &mut Errors) -> Option<u64> {
+fn millis(literal: &LitStr, text: &str, examples: &str, errors: &mut Errors) -> Option<u64> {
     let parsed = humantime::parse_duration(text.trim()).ok();
     let millis = parsed.and_then(|duration: Duration| u64::try_from(duration.as_millis()).ok());
     if millis.is_none() {
         let text = text.trim();
         errors.at(
             literal,
-            format!("`{text}` is not a duration: write it like \"30s\", \"5m\" or \"1h 30m\""),
+            format!("`{text}` is not a duration: write it like {examples}"),
         );
     }
     millis
@@ -101,8 +104,9 @@ mod tests {
     fn a_bad_duration_shows_how_to_write_one() {
         let message = "`10` is not a duration: write it like \"30s\", \"5m\" or \"1h 30m\"";
         assert_eq!(read("10", positive), Err(vec![message.to_owned()]));
-        assert_eq!(read("1s..10", range), Err(vec![message.to_owned()]));
         assert!(read("", positive).is_err());
+        let message = "`10` is not a duration: write it like \"1s..5m\", or \"10s\" for one that stays the same";
+        assert_eq!(read("1s..10", range), Err(vec![message.to_owned()]));
     }
 
     #[test]

@@ -27,6 +27,11 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// How many there are: no more than before says that all was well in between.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn into_compile_errors(self) -> TokenStream {
         self.0.iter().map(syn::Error::to_compile_error).collect()
     }

@@ -35,6 +35,11 @@ impl Function {
         })
     }
 
+    /// Whether it stands outside of an `impl` and has all its types.
+    pub(crate) fn is_free(&self) -> bool {
+        self.sig.receiver().is_none() && self.sig.generics.params.is_empty()
+    }
+
     pub(crate) fn docs(&self) -> String {
         docs::text(&self.attrs)
     }
@@ -96,7 +101,12 @@ impl Function {
         if let Some(abi) = abi {
             errors.at(abi, format!("{what} can't be `extern`: remove it"));
         }
-        if !generics.params.is_empty() {
+        if generics.lifetimes().count() == generics.params.len() && !generics.params.is_empty() {
+            errors.at(
+                generics,
+                format!("{what} can't have lifetimes, as its data is made for the call: take what it needs by value"),
+            );
+        } else if !generics.params.is_empty() {
             let advice = "write one function for each type, which may call a generic one";
             errors.at(
                 generics,

@@ -227,9 +227,9 @@ mod tests {
                 "unknown option `retri`, did you mean `retry`? \
                  (known: `retry`, `retry_after`, `ignore`, `snooze`, `fatal`, `crate`)",
                 "`retry` is written already: keep one of the two",
-                "write it as `retry_after = \"5m\"`",
+                "`retry_after` takes a text in quotes: write it as `retry_after = \"5m\"`",
                 "`soon` is not a duration: write it like \"30s\", \"5m\" or \"1h 30m\"",
-                "write it as `job_error(retry)`",
+                "`job_error` takes its parts in parentheses: write it as `job_error(retry)`",
                 "unknown option `crate` (known: `retry`, `retry_after`, `ignore`, `snooze`, `fatal`)",
             ]
         );

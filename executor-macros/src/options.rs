@@ -2,14 +2,50 @@
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Meta, Token, parse::Parser, punctuated::Punctuated};
+use syn::{
+    Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, Token,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+};
 
 use crate::errors::Errors;
 
-/// The options in the order written. A syntax error loses the list, but not what else there is to say.
-pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Punctuated<Meta, Token![,]> {
-    let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
-    errors.keep(list).unwrap_or_default()
+/// The options in the order written. A syntax error loses those behind it, but not what else there is to say.
+pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Vec<Meta> {
+    let mut options = Vec::new();
+    errors.keep((|input: ParseStream<'_>| list_in(input, &mut options)).parse2(tokens));
+    options
+}
+
+fn list_in(input: ParseStream<'_>, options: &mut Vec<Meta>) -> syn::Result<()> {
+    while !input.is_empty() {
+        if !input.peek(Ident::peek_any) && !input.peek(Token![::]) {
+            return Err(input.error("an option begins with its name: write it like `name = \"…\"`"));
+        }
+        options.push(one_in(input)?);
+        if !input.is_empty() && !input.peek(Token![,]) {
+            return Err(input.error("options are parted by commas: write `,` before this"));
+        }
+        input.parse::<Option<Token![,]>>()?;
+    }
+    Ok(())
+}
+
+fn one_in(input: ParseStream<'_>) -> syn::Result<Meta> {
+    let ahead = input.fork();
+    let name = ahead.call(Ident::parse_any)?;
+    if ahead.peek(Token![:]) && !ahead.peek(Token![::]) {
+        return Err(ahead.error(format!("a value comes after `=`: write `{name} = …`")));
+    }
+    let without_value =
+        ahead.parse::<Token![=]>().is_ok() && (ahead.is_empty() || ahead.peek(Token![,]));
+    if without_value {
+        return Err(syn::Error::new(
+            name.span(),
+            format!("`{name}` has no value: write one after `=`"),
+        ));
+    }
+    input.parse()
 }
 
 /// The option's name, as in `match name(&option).as_str()`.
@@ -43,7 +79,7 @@ pub(crate) fn set_once<T>(
 pub(crate) fn string(option: &Meta, example: &str, errors: &mut Errors) -> Option<LitStr> {
     match literal(option) {
         Some(Lit::Str(text)) => Some(text.clone()),
-        _ => wrong_form(option, example, errors),
+        _ => wrong_form(option, "takes a text in quotes", example, errors),
     }
 }
 
@@ -55,23 +91,23 @@ pub(crate) fn integer<'o>(
 ) -> Option<&'o LitInt> {
     match literal(option) {
         Some(Lit::Int(number)) => Some(number),
-        _ => wrong_form(option, example, errors),
+        _ => wrong_form(option, "takes a whole number", example, errors),
     }
 }
 
-/// `name`, with nothing behind it
+/// `name`, with nothing behind it. What there is behind it is an error, and the flag is set all the same: it was meant.
 pub(crate) fn flag(option: &Meta, errors: &mut Errors) -> Option<()> {
-    match option {
-        Meta::Path(_) => Some(()),
-        _ => wrong_form(option, &name(option), errors),
+    if !matches!(option, Meta::Path(_)) {
+        wrong_form::<()>(option, "takes no value", &name(option), errors);
     }
+    Some(())
 }
 
 /// `name(…)`, with something in it
 pub(crate) fn list(option: &Meta, example: &str, errors: &mut Errors) -> Option<TokenStream> {
     match option {
         Meta::List(list) if !list.tokens.is_empty() => Some(list.tokens.clone()),
-        _ => wrong_form(option, example, errors),
+        _ => wrong_form(option, "takes its parts in parentheses", example, errors),
     }
 }
 
@@ -94,8 +130,9 @@ pub(crate) fn unavailable(option: &Meta, errors: &mut Errors) {
     );
 }
 
-fn wrong_form<T>(option: &Meta, example: &str, errors: &mut Errors) -> Option<T> {
-    errors.at(option, format!("write it as `{example}`"));
+fn wrong_form<T>(option: &Meta, takes: &str, example: &str, errors: &mut Errors) -> Option<T> {
+    let name = name(option);
+    errors.at(option, format!("`{name}` {takes}: write it as `{example}`"));
     None
 }
 
@@ -198,15 +235,42 @@ mod tests {
             )
             .is_none()
         );
-        assert!(flag(&first(quote!(blocking = true)), &mut errors).is_none());
+        assert!(flag(&first(quote!(blocking = true)), &mut errors).is_some());
         assert!(list(&first(quote!(retry())), "retry(max = 8)", &mut errors).is_none());
         assert_eq!(
             errors.messages(),
             [
-                "write it as `timeout = \"10m\"`",
-                "write it as `blocking`",
-                "write it as `retry(max = 8)`"
+                "`timeout` takes a text in quotes: write it as `timeout = \"10m\"`",
+                "`blocking` takes no value: write it as `blocking`",
+                "`retry` takes its parts in parentheses: write it as `retry(max = 8)`"
             ]
         );
+    }
+
+    #[test]
+    fn a_list_that_is_none_shows_how_to_write_one() {
+        for (list, message) in [
+            (
+                quote!("send"),
+                "an option begins with its name: write it like `name = \"…\"`",
+            ),
+            (
+                quote!(name: "send"),
+                "a value comes after `=`: write `name = …`",
+            ),
+            (quote!(name = ), "`name` has no value: write one after `=`"),
+            (
+                quote!(name = , blocking),
+                "`name` has no value: write one after `=`",
+            ),
+            (
+                quote!(blocking strict_lease),
+                "options are parted by commas: write `,` before this",
+            ),
+        ] {
+            let mut errors = Errors::default();
+            parse(list, &mut errors);
+            assert_eq!(errors.messages(), [message]);
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! What happens in this process's workers, as it happens.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::broadcast;
 
@@ -87,7 +91,10 @@ impl Events {
         let event = event();
         if matches!(event, Event::Errored { .. }) {
             for hook in &self.on_error {
-                hook(&event);
+                // A hook that panics must not take a worker's task with it.
+                if catch_unwind(AssertUnwindSafe(|| hook(&event))).is_err() {
+                    tracing::error!("the hook for program errors panicked");
+                }
             }
         }
         // Nobody listening is no error.

@@ -14,15 +14,15 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
 pub(crate) fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
-    let mut text = String::new();
-    if let Some(name) = nearest(wrong, known.iter().copied()) {
-        text.push_str(&format!("; did you mean {name:?}?"));
-    }
+    let mut text = match nearest(wrong, known.iter().copied()) {
+        Some(name) => format!("; did you mean {name:?}? known: "),
+        None if known.is_empty() => return "; none is known in this binary".to_owned(),
+        None => "; known: ".to_owned(),
+    };
     const SHOWN: usize = 20;
-    match known.len() {
-        0 => text.push_str("; none is known in this binary"),
-        n if n <= SHOWN => text.push_str(&format!("; known: {}", known.join(", "))),
-        n => text.push_str(&format!("; known: {} and {} more", known[..SHOWN].join(", "), n - SHOWN)),
+    text.push_str(&known[..known.len().min(SHOWN)].join(", "));
+    if known.len() > SHOWN {
+        text.push_str(&format!(" and {} more", known.len() - SHOWN));
     }
     text
 }

@@ -16,8 +16,10 @@ pub(crate) struct Job<'f> {
     pub(crate) function: &'f Function,
     pub(crate) args: Args,
     pub(crate) struct_name: Ident,
-    pub(crate) returns: &'f Type,
     pub(crate) parameters: Vec<Parameter<'f>>,
+    /// None where the function can't be called as a job: then the struct is there for the code that uses it, lest one
+    /// mistake make errors all over the place.
+    pub(crate) returns: Option<&'f Type>,
 }
 
 impl<'f> Job<'f> {
@@ -38,42 +40,46 @@ impl<'f> Job<'f> {
     }
 }
 
+/// Mistakes in the options leave a whole job, those in the signature its struct, and those in the data nothing.
 pub(crate) fn check<'f>(
     function: &'f Function,
     args: Args,
     model: Model<'f>,
-    mut errors: Errors,
-) -> Result<Job<'f>, Errors> {
-    function.check("a job", "Result<(), JobError>", &mut errors);
-    check_async(function, &args, &mut errors);
+    errors: &mut Errors,
+) -> Option<Job<'f>> {
+    let before = errors.count();
+    function.check("a job", "Result<(), JobError>", errors);
+    check_async(function, &args, errors);
+    let callable = errors.count() == before;
+    let Model {
+        struct_name,
+        returns,
+        parameters,
+        whole,
+    } = model;
+    let before = errors.count();
     check_once(
         "ProgramData",
-        &model,
+        &parameters,
         |role| matches!(role, Role::ProgramData),
-        &mut errors,
+        errors,
     );
     check_once(
         "Context",
-        &model,
+        &parameters,
         |role| matches!(role, Role::Context),
-        &mut errors,
+        errors,
     );
-    check_keys(&model, &mut errors);
-    check_derives(&args, &model, &mut errors);
-    match model {
-        Model {
-            struct_name: Some(struct_name),
-            returns: Some(returns),
-            parameters,
-        } if errors.is_empty() => Ok(Job {
-            function,
-            args,
-            struct_name,
-            returns,
-            parameters,
-        }),
-        _ => Err(errors),
-    }
+    check_keys(&parameters, errors);
+    check_derives(&args, &parameters, errors);
+    let makes_struct = whole && errors.count() == before && function.is_free();
+    Some(Job {
+        function,
+        args,
+        struct_name: struct_name.filter(|_| makes_struct)?,
+        parameters,
+        returns: returns.filter(|_| callable),
+    })
 }
 
 fn check_async(function: &Function, args: &Args, errors: &mut Errors) {
@@ -95,8 +101,13 @@ fn check_async(function: &Function, args: &Args, errors: &mut Errors) {
     }
 }
 
-fn check_once(name: &str, model: &Model<'_>, role: fn(&Role<'_>) -> bool, errors: &mut Errors) {
-    for parameter in model.parameters.iter().filter(|it| role(&it.role)).skip(1) {
+fn check_once(
+    name: &str,
+    parameters: &[Parameter<'_>],
+    role: fn(&Role<'_>) -> bool,
+    errors: &mut Errors,
+) {
+    for parameter in parameters.iter().filter(|it| role(&it.role)).skip(1) {
         errors.at(
             parameter.ty,
             format!("a job takes one `{name}`: remove the second"),
@@ -104,9 +115,9 @@ fn check_once(name: &str, model: &Model<'_>, role: fn(&Role<'_>) -> bool, errors
     }
 }
 
-fn check_keys(model: &Model<'_>, errors: &mut Errors) {
+fn check_keys(parameters: &[Parameter<'_>], errors: &mut Errors) {
     let mut keys = HashSet::new();
-    for field in fields(&model.parameters) {
+    for field in fields(parameters) {
         let key = field.key();
         if keys.contains(&key) {
             errors.at(
@@ -119,8 +130,8 @@ fn check_keys(model: &Model<'_>, errors: &mut Errors) {
 }
 
 /// Derives that would clash with what the expansion has, and give an error that doesn't say so.
-fn check_derives(args: &Args, model: &Model<'_>, errors: &mut Errors) {
-    let has_default = !fields(&model.parameters).any(Field::required);
+fn check_derives(args: &Args, parameters: &[Parameter<'_>], errors: &mut Errors) {
+    let has_default = !fields(parameters).any(Field::required);
     for derive in &args.derives {
         if ends_in(derive, "Serialize") || ends_in(derive, "Deserialize") {
             errors.at(derive, "every job has serde's traits: remove it");

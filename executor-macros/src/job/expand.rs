@@ -9,7 +9,12 @@ use super::{
     field::Field,
     model::{Parameter, Role},
 };
-use crate::{crate_path, docs, duration::Range, function::locals};
+use crate::{
+    crate_path, docs,
+    duration::Range,
+    function::locals,
+    types::{self, Ends},
+};
 
 pub(crate) fn expand(job: &Job<'_>) -> TokenStream {
     let krate = &job.args.krate;
@@ -72,13 +77,13 @@ fn data(job: &Job<'_>) -> TokenStream {
 
 fn data_field(job: &Job<'_>, field: &Field<'_>) -> TokenStream {
     let Field {
-        ident, attributes, ..
+        ident,
+        attributes,
+        ty,
+        ..
     } = field;
     let vis = &job.function.vis;
-    let default = field
-        .needs_serde_default()
-        .then(|| quote!(#[serde(default)]));
-    let ty = field.stored_type(&job.args.krate);
+    let default = field.serde_default();
     quote!(#(#attributes)* #default #vis #ident: #ty)
 }
 
@@ -129,18 +134,23 @@ fn job_impl(job: &Job<'_>) -> TokenStream {
         function,
         args,
         struct_name,
-        returns,
         ..
     } = job;
     let krate = &args.krate;
     let (cfgs, lints) = (function.cfgs(), function.allowed_lints());
     let name = function.stored_name(args.name.as_ref());
-    let output =
-        quote_spanned!(returns.span()=> <#returns as #krate::__private::JobReturn>::Output);
+    let [returned, output, error] = returned(job);
+    let program_data = match job.program_data() {
+        Some(ty) => quote!(#ty),
+        None => quote!(#krate::program::NoProgramData),
+    };
     let options = options(job);
     let needs = needs(job);
     let attempt = Ident::new("__attempt", Span::mixed_site());
-    let body = body(job, &attempt);
+    let body = match job.returns {
+        Some(_) => body(job, &attempt),
+        None => quote!(::core::unreachable!()),
+    };
     quote! {
         #(#cfgs)*
         #(#lints)*
@@ -148,13 +158,36 @@ fn job_impl(job: &Job<'_>) -> TokenStream {
         impl #krate::Job for #struct_name {
             const NAME: &'static str = #name;
             type Output = #output;
+            type Error = #error;
+            type Returned = #returned;
+            type ProgramData = #program_data;
             const OPTIONS: #krate::__private::JobOptions = #options;
             const NEEDS: #krate::__private::Needs = #needs;
-            fn run(#attempt: #krate::__private::Attempt) -> #krate::__private::JobFuture {
-                ::std::boxed::Box::pin(async move { #body })
-            }
+            fn run(#attempt: #krate::__private::Attempt) -> #krate::__private::JobFuture { #body }
         }
     }
+}
+
+/// What the function returns, and the two types of that. They are shown as written there, where that can be told.
+fn returned(job: &Job<'_>) -> [TokenStream; 3] {
+    let krate = &job.args.krate;
+    let Some(returns) = job.returns else {
+        let error = quote!(#krate::JobError);
+        return [
+            quote!(::core::result::Result<(), #error>),
+            quote!(()),
+            error,
+        ];
+    };
+    let [success, failure] = types::result(returns);
+    let item = |part: Option<&Type>, name| {
+        Ends::of(part.unwrap_or(returns)).item(returns, "JobReturn", name, krate)
+    };
+    [
+        quote!(#returns),
+        item(success, "Output"),
+        item(failure, "Error"),
+    ]
 }
 
 fn options(job: &Job<'_>) -> TokenStream {
@@ -176,22 +209,17 @@ fn needs(job: &Job<'_>) -> TokenStream {
     let krate = &job.args.krate;
     let doc = job.function.docs();
     let fields = job.fields().map(|field| needs_field(field, krate));
-    let of = |need: &str, ty: &Type| {
-        let need = format_ident!("{need}");
-        quote_spanned!(ty.span()=> #krate::__private::#need::of::<#ty>())
-    };
     let program_data = match job.program_data() {
         Some(ty) => {
-            let need = of("ProgramDataNeed", ty);
+            let need = types::item(ty, "ProgramDataParam", "NEED", krate);
             quote!(::core::option::Option::Some(#need))
         }
         None => quote!(::core::option::Option::None),
     };
     let outputs = job.types(|role| matches!(role, Role::Output { .. }));
-    let outputs = outputs.map(|ty| of("OutputNeed", ty));
-    let states = job
-        .types(|role| matches!(role, Role::State))
-        .map(|ty| of("StateNeed", ty));
+    let outputs = outputs.map(|ty| types::item(ty, "OutputParam", "NEED", krate));
+    let states = job.types(|role| matches!(role, Role::State));
+    let states = states.map(|ty| types::item(ty, "StateParam", "NEED", krate));
     quote! {
         #krate::__private::Needs {
             doc: #doc,
@@ -207,7 +235,7 @@ fn needs(job: &Job<'_>) -> TokenStream {
 
 fn needs_field(field: &Field<'_>, krate: &Path) -> TokenStream {
     let (name, required, saved) = (field.key(), field.required(), field.saved);
-    let ty = docs::type_text(field.stored().unwrap_or(field.ty));
+    let ty = docs::type_text(field.ty);
     quote!(#krate::__private::Field { name: #name, ty: #ty, required: #required, saved: #saved })
 }
 
@@ -221,11 +249,11 @@ fn body(job: &Job<'_>, attempt: &Ident) -> TokenStream {
         .iter()
         .map(|it| argument(it, krate, attempt, &data));
     // Spanned at the function's name, for "future returned by `send_mail` is not `Send`".
-    let name_span = function.span();
     let call = if job.args.blocking {
         // The arguments are made here, as the attempt stays on this side of the blocking pool.
         let locals = locals(job.parameters.len());
-        quote_spanned! {name_span=>
+        let krate = crate_path::at(krate, function.span());
+        quote_spanned! {function.span()=>
             #(let #locals = #arguments;)*
             let #result = #krate::__private::run_blocking(
                 &#attempt,
@@ -233,45 +261,38 @@ fn body(job: &Job<'_>, attempt: &Ident) -> TokenStream {
             ).await?;
         }
     } else {
-        quote_spanned! {name_span=>
+        quote_spanned! {function.span()=>
             let #result = #krate::__private::sendable(#function(#(#arguments),*)).await;
         }
     };
-    let returns = job.returns;
-    let encode = quote_spanned! {returns.span()=>
-        #krate::__private::encode(<#returns as #krate::__private::JobReturn>::into_result(#result))
-    };
     quote! {
-        let #data = #attempt.job_data::<Self>()?;
-        #call
-        #encode
+        ::std::boxed::Box::pin(async move {
+            let #data = #attempt.job_data::<Self>()?;
+            #call
+            #krate::__private::encode::<Self>(#result)
+        })
     }
 }
 
 /// Spanned at the user's type, for the message when it isn't the one that its name suggests.
 fn argument(parameter: &Parameter<'_>, krate: &Path, attempt: &Ident, data: &Ident) -> TokenStream {
     let ty = parameter.ty;
-    let span = ty.span();
-    let from_attempt = |kind: &str| {
-        let kind = Ident::new(kind, span);
-        quote_spanned!(span=> <#ty as #krate::__private::#kind>::from_attempt(&#attempt)?)
-    };
-    match &parameter.role {
-        Role::ProgramData => from_attempt("ProgramDataParam"),
-        Role::Output { .. } => from_attempt("OutputParam"),
-        Role::State => from_attempt("StateParam"),
-        Role::Context => from_attempt("ContextParam"),
+    let kind = match &parameter.role {
+        Role::ProgramData => "ProgramDataParam",
+        Role::Output { .. } => "OutputParam",
+        Role::State => "StateParam",
+        Role::Context => "ContextParam",
         Role::Field(field) => {
             let (ident, key) = (field.ident, field.key());
-            if field.saved {
-                quote_spanned! {span=>
-                    <#ty as #krate::__private::SavedParam>::from_field(&#attempt, #key, #data.#ident)
-                }
-            } else {
-                quote!(#data.#ident)
+            if !field.saved {
+                return quote!(#data.#ident);
             }
+            let given = quote!(&#attempt, #key, #data.#ident);
+            return types::call(ty, "SavedParam", "from_field", krate, &given);
         }
-    }
+    };
+    let made = types::call(ty, kind, "from_attempt", krate, &quote!(&#attempt));
+    quote!(#made?)
 }
 
 /// Which programs take the job, and where in them, for the compiler to check.
@@ -280,28 +301,14 @@ fn place_in_programs(job: &Job<'_>) -> TokenStream {
     let outputs: Vec<_> = job
         .types(|role| matches!(role, Role::Output { required: true }))
         .collect();
-    let (reads_data, runs_after) = (reads_data(job), runs_after(job, &outputs));
+    let runs_after = runs_after(job, &outputs);
     let alone = job.program_data().is_none() && outputs.is_empty();
     let into_program = alone.then(|| into_program(job));
     quote! {
         #(#cfgs)*
         #[automatically_derived]
-        #reads_data
-        #(#cfgs)*
-        #[automatically_derived]
         #runs_after
         #into_program
-    }
-}
-
-fn reads_data(job: &Job<'_>) -> TokenStream {
-    let Some(ty) = job.program_data() else {
-        let (krate, struct_name) = (&job.args.krate, &job.struct_name);
-        return quote!(impl<__D> #krate::program::ReadsData<__D> for #struct_name {});
-    };
-    let (krate, struct_name) = header_at(job, ty.span());
-    quote_spanned! {ty.span()=>
-        impl #krate::program::ReadsData<<#ty as #krate::__private::ProgramDataParam>::Data> for #struct_name {}
     }
 }
 
@@ -314,10 +321,13 @@ fn runs_after(job: &Job<'_>, outputs: &[&Type]) -> TokenStream {
     let indexes: Vec<_> = (0..outputs.len())
         .map(|index| format_ident!("__I{index}"))
         .collect();
+    let jobs = outputs
+        .iter()
+        .map(|ty| types::item(ty, "OutputParam", "Job", &krate));
     quote_spanned! {first.span()=>
         impl<__L, #(#indexes),*> #krate::program::RunsAfter<__L, (#(#indexes,)*)> for #struct_name
         where
-            #(__L: #krate::program::Contains<<#outputs as #krate::__private::OutputParam>::Job, #indexes>,)*
+            #(__L: #krate::program::Contains<#jobs, #indexes>,)*
         {}
     }
 }

@@ -3,21 +3,21 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{
-    Attribute, ExprPath, Ident, LitStr, PatType, Path, Token, Type, ext::IdentExt,
-    meta::ParseNestedMeta, parse::ParseStream, spanned::Spanned, token::Paren,
+    Attribute, ExprPath, Ident, LitStr, PatType, Token, Type, ext::IdentExt, meta::ParseNestedMeta,
+    parse::ParseStream, spanned::Spanned, token::Paren,
 };
 
 use crate::{
     errors::Errors,
     function::{is_moved, plain_name},
-    types,
+    types::{self, Owned},
 };
 
 pub(crate) struct Field<'f> {
     pub(crate) ident: &'f Ident,
     /// The parameter's `doc` and `serde` attributes.
     pub(crate) attributes: Vec<&'f Attribute>,
-    /// As a parameter: `Saved<u32>`.
+    /// The type in the data: `T` of `Saved<T>`, and the parameter's own of all others.
     pub(crate) ty: &'f Type,
     pub(crate) saved: bool,
     serde: SerdeOptions,
@@ -26,7 +26,7 @@ pub(crate) struct Field<'f> {
 impl<'f> Field<'f> {
     pub(crate) fn read(parameter: &'f PatType, errors: &mut Errors) -> Option<Self> {
         let PatType { attrs, pat, ty, .. } = parameter;
-        types::check_owned(ty, errors);
+        Owned::Parameter.check(ty, errors);
         if let Some(cfg) = attrs
             .iter()
             .find(|attribute| attribute.path().is_ident("cfg"))
@@ -45,6 +45,20 @@ impl<'f> Field<'f> {
             );
             return None;
         };
+        let saved = types::is(ty, "Saved");
+        let stored = if saved {
+            types::only_argument(ty)
+        } else {
+            Some(&**ty)
+        };
+        let Some(stored) = stored else {
+            errors.at(
+                ty,
+                "`Saved` takes the type of what it saves: write it like `Saved<u32>`, or give a type \
+                 of your own another name",
+            );
+            return None;
+        };
         let attributes = attrs
             .iter()
             .filter(|attribute| is_moved(attribute))
@@ -52,8 +66,8 @@ impl<'f> Field<'f> {
         Some(Self {
             ident,
             attributes,
-            ty,
-            saved: types::is(ty, "Saved"),
+            ty: stored,
+            saved,
             serde,
         })
     }
@@ -70,33 +84,21 @@ impl<'f> Field<'f> {
         !self.saved && self.serde.default.is_none() && !types::is(self.ty, "Option")
     }
 
-    /// Whether serde must still be told that the field may be missing.
-    pub(crate) fn needs_serde_default(&self) -> bool {
-        !self.required() && self.serde.default.is_none()
-    }
-
-    /// `T` of `Saved<T>`, and the type itself of all others. `None` if only the trait can tell.
-    pub(crate) fn stored(&self) -> Option<&'f Type> {
-        if self.saved {
-            types::only_argument(self.ty)
-        } else {
-            Some(self.ty)
-        }
-    }
-
-    pub(crate) fn stored_type(&self, krate: &Path) -> TokenStream {
-        let ty = self.ty;
-        match self.stored() {
-            Some(stored) => quote!(#stored),
-            None => quote_spanned!(ty.span()=> <#ty as #krate::__private::SavedParam>::Value),
-        }
+    /// Tells serde that the field may be missing, unless the user has. A bare `default` would do as well, but a path
+    /// has a place, where it is said that the type has no default.
+    pub(crate) fn serde_default(&self) -> Option<TokenStream> {
+        let told = self.required() || self.serde.default.is_some();
+        (!told).then(|| {
+            let default = LitStr::new("::core::default::Default::default", self.ty.span());
+            quote!(#[serde(default = #default)])
+        })
     }
 
     /// The value that serde gives it when it is missing.
     pub(crate) fn default_value(&self) -> TokenStream {
         match &self.serde.default {
             Some(SerdeDefault::Path(path)) => quote!(#path()),
-            _ => quote!(::core::default::Default::default()),
+            _ => quote_spanned!(self.ty.span()=> ::core::default::Default::default()),
         }
     }
 }

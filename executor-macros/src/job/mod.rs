@@ -19,11 +19,10 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = args::Args::parse(args, &mut errors);
     let model = model::Model::read(&function, &mut errors);
-    let generated = match check::check(&function, args, model, errors) {
-        Ok(job) => expand::expand(&job),
-        Err(errors) => errors.into_compile_errors(),
-    };
-    quote!(#function #generated)
+    let job = check::check(&function, args, model, &mut errors);
+    let generated = job.map(|job| expand::expand(&job));
+    let errors = errors.into_compile_errors();
+    quote!(#function #generated #errors)
 }
 
 #[cfg(test)]

@@ -98,13 +98,13 @@ fn every_bad_option_is_reported() {
         )),
         [
             "the name is empty: write one, or leave `name` out to use the function's name",
-            "write it as `max = 8`",
+            "`max` takes a whole number: write it as `max = 8`",
             "`5m` is longer than `1s`: write the shorter one first, \"1s..5m\"",
             "unknown option `tries` (known: `max`, `backoff`)",
-            "write it as `timeout = \"10m\"`",
+            "`timeout` takes a text in quotes: write it as `timeout = \"10m\"`",
             "a duration of zero makes no sense here: write at least \"1ms\"",
             "`0` is out of range: write a number from 1 to 4294967295",
-            "write it as `strict_lease`",
+            "`strict_lease` takes no value: write it as `strict_lease`",
             "`derive` is given twice: keep one",
             "not a path: write it as `crate = \"my_executor\"`",
         ]

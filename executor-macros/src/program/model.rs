@@ -33,7 +33,7 @@ pub(crate) fn read<'f>(function: &'f Function, errors: &mut Errors) -> Vec<Argum
 impl<'f> Argument<'f> {
     fn read(parameter: &'f PatType, errors: &mut Errors) -> Option<Self> {
         let PatType { attrs, pat, ty, .. } = parameter;
-        types::check_owned(ty, errors);
+        types::Owned::Parameter.check(ty, errors);
         check_plain_data(ty, errors);
         for attribute in attrs {
             if attribute.path().is_ident("serde") {

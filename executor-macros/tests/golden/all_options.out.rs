@@ -8,6 +8,9 @@ pub struct SendIt;
 impl ::my::executor::Job for SendIt {
     const NAME: &'static str = "send \"it\" 📨";
     type Output = <Result<(), JobError> as ::my::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::my::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::my::executor::program::NoProgramData;
     const OPTIONS: ::my::executor::__private::JobOptions = ::my::executor::__private::JobOptions::new()
         .max_retries(8u32)
         .backoff_ms(1000u64, 300000u64)
@@ -29,17 +32,10 @@ impl ::my::executor::Job for SendIt {
         ::std::boxed::Box::pin(async move {
             let __job = __attempt.job_data::<Self>()?;
             let __result = ::my::executor::__private::sendable(send_it()).await;
-            ::my::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::my::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::my::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::my::executor::program::ReadsData<__D> for SendIt {}
 #[automatically_derived]
 impl<__L> ::my::executor::program::RunsAfter<__L, ()> for SendIt {}
 #[automatically_derived]

@@ -12,7 +12,7 @@ fn resize(
 #[serde(crate = "::executor::__private::serde")]
 struct Resize {
     image: String,
-    #[serde(default)]
+    #[serde(default = "::core::default::Default::default")]
     width: u32,
 }
 impl Resize {
@@ -30,6 +30,9 @@ impl Resize {
 impl ::executor::Job for Resize {
     const NAME: &'static str = "resize";
     type Output = <Result<u64, ImageError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<u64, ImageError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<u64, ImageError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new()
         .blocking();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
@@ -52,7 +55,7 @@ impl ::executor::Job for Resize {
         ],
         program_data: ::core::option::Option::None,
         outputs: &[],
-        states: &[::executor::__private::StateNeed::of::<State<Store>>()],
+        states: &[<State<Store> as ::executor::__private::StateParam>::NEED],
     };
     fn run(
         __attempt: ::executor::__private::Attempt,
@@ -75,17 +78,10 @@ impl ::executor::Job for Resize {
                     move || resize(__argument0, __argument1, __argument2),
                 )
                 .await?;
-            ::executor::__private::encode(
-                <Result<
-                    u64,
-                    ImageError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for Resize {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for Resize {}
 #[automatically_derived]

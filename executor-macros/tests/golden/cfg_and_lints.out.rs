@@ -14,7 +14,7 @@ pub async fn mail(size: Option<u32>) -> Result<(), JobError> {
 )]
 #[serde(crate = "::executor::__private::serde")]
 pub struct Mail {
-    #[serde(default)]
+    #[serde(default = "::core::default::Default::default")]
     pub size: Option<u32>,
 }
 #[cfg(feature = "mail")]
@@ -42,6 +42,9 @@ impl ::core::default::Default for Mail {
 impl ::executor::Job for Mail {
     const NAME: &'static str = "mail";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "Only there with mail.",
@@ -65,18 +68,10 @@ impl ::executor::Job for Mail {
         ::std::boxed::Box::pin(async move {
             let __job = __attempt.job_data::<Self>()?;
             let __result = ::executor::__private::sendable(mail(__job.size)).await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[cfg(feature = "mail")]
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for Mail {}
 #[cfg(feature = "mail")]
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for Mail {}
@@ -108,6 +103,9 @@ struct Signal;
 impl ::executor::Job for Signal {
     const NAME: &'static str = "signal";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "",
@@ -124,18 +122,10 @@ impl ::executor::Job for Signal {
         ::std::boxed::Box::pin(async move {
             let __job = __attempt.job_data::<Self>()?;
             let __result = ::executor::__private::sendable(signal()).await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[cfg(unix)]
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for Signal {}
 #[cfg(unix)]
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for Signal {}

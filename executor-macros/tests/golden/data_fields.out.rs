@@ -34,6 +34,9 @@ impl SendMail {
 impl ::executor::Job for SendMail {
     const NAME: &'static str = "send_mail";
     type Output = <Result<usize, MailError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<usize, MailError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<usize, MailError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "Sends one mail.\n\nTo one address.",
@@ -66,17 +69,10 @@ impl ::executor::Job for SendMail {
                     send_mail(__job.target, __job.pages),
                 )
                 .await;
-            ::executor::__private::encode(
-                <Result<
-                    usize,
-                    MailError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for SendMail {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for SendMail {}
 #[automatically_derived]

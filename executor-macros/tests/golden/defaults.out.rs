@@ -9,7 +9,7 @@ pub async fn import(limit: Option<u32>, page: u32, size: usize) -> Result<(), Jo
 )]
 #[serde(crate = "::executor::__private::serde")]
 pub struct Import {
-    #[serde(default)]
+    #[serde(default = "::core::default::Default::default")]
     pub limit: Option<u32>,
     #[serde(default)]
     pub page: u32,
@@ -38,6 +38,9 @@ impl ::core::default::Default for Import {
 impl ::executor::Job for Import {
     const NAME: &'static str = "import";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "",
@@ -76,17 +79,10 @@ impl ::executor::Job for Import {
                     import(__job.limit, __job.page, __job.size),
                 )
                 .await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for Import {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for Import {}
 #[automatically_derived]

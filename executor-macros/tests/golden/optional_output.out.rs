@@ -7,6 +7,9 @@ pub struct Report;
 impl ::executor::Job for Report {
     const NAME: &'static str = "report";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "",
@@ -15,7 +18,7 @@ impl ::executor::Job for Report {
         fields: &[],
         program_data: ::core::option::Option::None,
         outputs: &[
-            ::executor::__private::OutputNeed::of::<Option<Output<CountContacts>>>(),
+            <Option<Output<CountContacts>> as ::executor::__private::OutputParam>::NEED,
         ],
         states: &[],
     };
@@ -34,17 +37,10 @@ impl ::executor::Job for Report {
                     ),
                 )
                 .await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for Report {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for Report {}
 #[automatically_derived]

@@ -25,6 +25,9 @@ impl SendCampaign {
 impl ::executor::Job for SendCampaign {
     const NAME: &'static str = "send_campaign";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "",
@@ -40,8 +43,8 @@ impl ::executor::Job for SendCampaign {
         ],
         program_data: ::core::option::Option::None,
         outputs: &[
-            ::executor::__private::OutputNeed::of::<Output<CountContacts>>(),
-            ::executor::__private::OutputNeed::of::<executor::Output<mail::Render>>(),
+            <Output<CountContacts> as ::executor::__private::OutputParam>::NEED,
+            <executor::Output<mail::Render> as ::executor::__private::OutputParam>::NEED,
         ],
         states: &[],
     };
@@ -66,17 +69,10 @@ impl ::executor::Job for SendCampaign {
                     ),
                 )
                 .await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for SendCampaign {}
 #[automatically_derived]
 impl<__L, __I0, __I1> ::executor::program::RunsAfter<__L, (__I0, __I1)> for SendCampaign
 where

@@ -7,6 +7,9 @@ pub struct CountContacts;
 impl ::executor::Job for CountContacts {
     const NAME: &'static str = "count_contacts";
     type Output = <Result<u64, JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<u64, JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<u64, JobError>;
+    type ProgramData = ProgramData<Campaign>;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "",
@@ -14,7 +17,7 @@ impl ::executor::Job for CountContacts {
         line: ::core::line!(),
         fields: &[],
         program_data: ::core::option::Option::Some(
-            ::executor::__private::ProgramDataNeed::of::<ProgramData<Campaign>>(),
+            <ProgramData<Campaign> as ::executor::__private::ProgramDataParam>::NEED,
         ),
         outputs: &[],
         states: &[],
@@ -34,19 +37,10 @@ impl ::executor::Job for CountContacts {
                     ),
                 )
                 .await;
-            ::executor::__private::encode(
-                <Result<
-                    u64,
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl ::executor::program::ReadsData<
-    <ProgramData<Campaign> as ::executor::__private::ProgramDataParam>::Data,
-> for CountContacts {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for CountContacts {}
 ::executor::__private::inventory::submit! {

@@ -8,7 +8,7 @@ pub async fn r#match(r#type: String, r#fn: Saved<u32>) -> Result<(), JobError> {
 #[serde(crate = "::executor::__private::serde")]
 pub struct Match {
     pub r#type: String,
-    #[serde(default)]
+    #[serde(default = "::core::default::Default::default")]
     pub r#fn: u32,
 }
 impl Match {
@@ -26,6 +26,9 @@ impl Match {
 impl ::executor::Job for Match {
     const NAME: &'static str = "match";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "",
@@ -67,17 +70,10 @@ impl ::executor::Job for Match {
                     ),
                 )
                 .await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for Match {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for Match {}
 #[automatically_derived]

@@ -21,6 +21,9 @@ impl SendPage {
 impl jobs::Job for SendPage {
     const NAME: &'static str = "send_page";
     type Output = <Result<(), jobs::JobError> as jobs::__private::JobReturn>::Output;
+    type Error = <Result<(), jobs::JobError> as jobs::__private::JobReturn>::Error;
+    type Returned = Result<(), jobs::JobError>;
+    type ProgramData = jobs::program::NoProgramData;
     const OPTIONS: jobs::__private::JobOptions = jobs::__private::JobOptions::new()
         .backoff_ms(10000u64, 10000u64);
     const NEEDS: jobs::__private::Needs = jobs::__private::Needs {
@@ -36,7 +39,7 @@ impl jobs::Job for SendPage {
             },
         ],
         program_data: ::core::option::Option::None,
-        outputs: &[jobs::__private::OutputNeed::of::<jobs::Output<CountContacts>>()],
+        outputs: &[<jobs::Output<CountContacts> as jobs::__private::OutputParam>::NEED],
         states: &[],
     };
     fn run(__attempt: jobs::__private::Attempt) -> jobs::__private::JobFuture {
@@ -51,17 +54,10 @@ impl jobs::Job for SendPage {
                     ),
                 )
                 .await;
-            jobs::__private::encode(
-                <Result<
-                    (),
-                    jobs::JobError,
-                > as jobs::__private::JobReturn>::into_result(__result),
-            )
+            jobs::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> jobs::program::ReadsData<__D> for SendPage {}
 #[automatically_derived]
 impl<__L, __I0> jobs::program::RunsAfter<__L, (__I0,)> for SendPage
 where

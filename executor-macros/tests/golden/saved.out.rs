@@ -1,7 +1,7 @@
 pub async fn export(
     file: String,
     mut page: Saved<u32>,
-    cursor: Saved,
+    cursor: Saved<Cursor>,
     start: crate::Saved<Option<u64>>,
 ) -> Result<(), JobError> {
     page.set(1).await
@@ -14,10 +14,10 @@ pub async fn export(
 pub struct Export {
     pub file: String,
     /// The next page.
-    #[serde(default)]
+    #[serde(default = "::core::default::Default::default")]
     pub page: u32,
-    #[serde(default)]
-    pub cursor: <Saved as ::executor::__private::SavedParam>::Value,
+    #[serde(default = "::core::default::Default::default")]
+    pub cursor: Cursor,
     #[serde(default = "first", rename = "from")]
     pub start: Option<u64>,
 }
@@ -38,6 +38,9 @@ impl Export {
 impl ::executor::Job for Export {
     const NAME: &'static str = "export";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "",
@@ -58,7 +61,7 @@ impl ::executor::Job for Export {
             },
             ::executor::__private::Field {
                 name: "cursor",
-                ty: "Saved",
+                ty: "Cursor",
                 required: false,
                 saved: true,
             },
@@ -88,7 +91,9 @@ impl ::executor::Job for Export {
                             "page",
                             __job.page,
                         ),
-                        <Saved as ::executor::__private::SavedParam>::from_field(
+                        <Saved<
+                            Cursor,
+                        > as ::executor::__private::SavedParam>::from_field(
                             &__attempt,
                             "cursor",
                             __job.cursor,
@@ -103,17 +108,10 @@ impl ::executor::Job for Export {
                     ),
                 )
                 .await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for Export {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for Export {}
 #[automatically_derived]

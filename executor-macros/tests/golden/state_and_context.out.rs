@@ -11,6 +11,9 @@ pub struct WarmUp;
 impl ::executor::Job for WarmUp {
     const NAME: &'static str = "warm_up";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "",
@@ -20,8 +23,8 @@ impl ::executor::Job for WarmUp {
         program_data: ::core::option::Option::None,
         outputs: &[],
         states: &[
-            ::executor::__private::StateNeed::of::<State<Mailer>>(),
-            ::executor::__private::StateNeed::of::<State<Pool>>(),
+            <State<Mailer> as ::executor::__private::StateParam>::NEED,
+            <State<Pool> as ::executor::__private::StateParam>::NEED,
         ],
     };
     fn run(
@@ -47,17 +50,10 @@ impl ::executor::Job for WarmUp {
                     ),
                 )
                 .await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for WarmUp {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for WarmUp {}
 #[automatically_derived]

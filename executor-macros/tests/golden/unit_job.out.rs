@@ -9,6 +9,9 @@ struct Ping;
 impl ::executor::Job for Ping {
     const NAME: &'static str = "ping";
     type Output = <Result<(), JobError> as ::executor::__private::JobReturn>::Output;
+    type Error = <Result<(), JobError> as ::executor::__private::JobReturn>::Error;
+    type Returned = Result<(), JobError>;
+    type ProgramData = ::executor::program::NoProgramData;
     const OPTIONS: ::executor::__private::JobOptions = ::executor::__private::JobOptions::new();
     const NEEDS: ::executor::__private::Needs = ::executor::__private::Needs {
         doc: "Answers.",
@@ -25,17 +28,10 @@ impl ::executor::Job for Ping {
         ::std::boxed::Box::pin(async move {
             let __job = __attempt.job_data::<Self>()?;
             let __result = ::executor::__private::sendable(ping()).await;
-            ::executor::__private::encode(
-                <Result<
-                    (),
-                    JobError,
-                > as ::executor::__private::JobReturn>::into_result(__result),
-            )
+            ::executor::__private::encode::<Self>(__result)
         })
     }
 }
-#[automatically_derived]
-impl<__D> ::executor::program::ReadsData<__D> for Ping {}
 #[automatically_derived]
 impl<__L> ::executor::program::RunsAfter<__L, ()> for Ping {}
 #[automatically_derived]

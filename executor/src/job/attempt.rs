@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Job, JobDefinition, JobError, Reason, States, data_key,
+    Job, JobDefinition, JobError, JobReturn, Reason, ReturnedError, States, data_key,
     panic,
 };
 use crate::{
@@ -170,8 +170,8 @@ pub struct Encoded(pub(crate) Option<Box<RawValue>>);
 ///
 /// # Errors
 /// The job's own; and a fatal one when its output cannot be stored.
-pub fn encode<T: Serialize>(result: Result<T, JobError>) -> Result<Encoded, JobError> {
-    let raw = json::write(&result?)
+pub fn encode<J: Job>(returned: J::Returned) -> Result<Encoded, JobError> {
+    let raw = json::write(&returned.into_result().map_err(ReturnedError::into_job_error)?)
         .map_err(|e| JobError::fatal(format!("its output can't be stored: {e}")))?;
     Ok(Encoded((raw.get() != "null").then_some(raw)))
 }

@@ -144,6 +144,8 @@ impl fmt::Display for Reason {
 
 /// Chooses what an error means at the place where it occurs.
 ///
+/// An error is all that `?` takes: any `std::error::Error + Send + Sync + 'static`, or a text.
+///
 /// ```
 /// use executor::prelude::*;
 ///
@@ -154,39 +156,66 @@ impl fmt::Display for Reason {
 /// }
 /// # fn main() {}
 /// ```
-pub trait OrRetry<T> {
+pub trait OrRetry<T, E> {
     /// See [`JobError::retry`].
     ///
     /// # Errors
     /// The error that was there, as a retryable one.
-    fn or_retry(self) -> Result<T, JobError>;
+    fn or_retry(self) -> Result<T, JobError>
+    where
+        E: AnyError;
 
     /// See [`JobError::retry_after`].
     ///
     /// # Errors
     /// The error that was there, as a retryable one with its own delay.
-    fn or_retry_after(self, delay: Duration) -> Result<T, JobError>;
+    fn or_retry_after(self, delay: Duration) -> Result<T, JobError>
+    where
+        E: AnyError;
 
     /// See [`JobError::ignore`].
     ///
     /// # Errors
     /// The error that was there, as an ignorable one.
-    fn or_ignore(self) -> Result<T, JobError>;
+    fn or_ignore(self) -> Result<T, JobError>
+    where
+        E: AnyError;
 }
 
-impl<T, E: Into<BoxError>> OrRetry<T> for Result<T, E> {
-    fn or_retry(self) -> Result<T, JobError> {
+impl<T, E> OrRetry<T, E> for Result<T, E> {
+    fn or_retry(self) -> Result<T, JobError>
+    where
+        E: AnyError,
+    {
         self.map_err(JobError::retry)
     }
 
-    fn or_retry_after(self, delay: Duration) -> Result<T, JobError> {
+    fn or_retry_after(self, delay: Duration) -> Result<T, JobError>
+    where
+        E: AnyError,
+    {
         self.map_err(|error| JobError::retry_after(error, delay))
     }
 
-    fn or_ignore(self) -> Result<T, JobError> {
+    fn or_ignore(self) -> Result<T, JobError>
+    where
+        E: AnyError,
+    {
         self.map_err(JobError::ignore)
     }
 }
+
+/// An error, or a text: all that `?` takes into [`JobError`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither an error nor a text",
+    label = "not a `std::error::Error + Send + Sync + 'static`",
+    note = "implement `std::error::Error` for it, for example with `#[derive(thiserror::Error)]`, or make a text of \
+            it first: `.map_err(|error| format!(\"{{error:?}}\"))`"
+)]
+pub trait AnyError: Into<BoxError> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> AnyError for E {}
 
 /// What `#[derive(JobError)]` says of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,17 +233,29 @@ pub enum Verdict {
 }
 
 /// An error type whose variants say what is to happen; implemented by `#[derive(JobError)]`.
-pub trait Classified: std::error::Error + Send + Sync + 'static {
+pub trait Classified {
     /// What is to happen when a job ends with this error.
     fn verdict(&self) -> Verdict;
 }
+
+/// What `#[derive(JobError)]` stands on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` derives `JobError`, and is no error yet",
+    label = "not a `std::error::Error + Send + Sync + 'static`",
+    note = "`JobError` says what an error means for a job: implement `std::error::Error` as well, for example with \
+            `#[derive(thiserror::Error)]`"
+)]
+pub trait OwnError: std::error::Error + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<E: std::error::Error + Send + Sync + 'static> OwnError for E {}
 
 /// The registration of a [`Classified`] type, found when a step ends.
 pub struct ErrorClass(fn(&BoxError) -> Option<Verdict>);
 
 impl ErrorClass {
     /// The registration of `E`.
-    pub const fn of<E: Classified>() -> Self {
+    pub const fn of<E: Classified + OwnError>() -> Self {
         Self(|error| error.downcast_ref::<E>().map(E::verdict))
     }
 }

@@ -15,10 +15,10 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::{
     attempt::{Attempt, Encoded, encode, run_blocking, sendable},
     context::{Context, JobData},
-    error::{Classified, ErrorClass, JobError, OrRetry, Verdict},
+    error::{AnyError, Classified, ErrorClass, JobError, OrRetry, OwnError, Verdict},
     params::{
         ContextParam, JobReturn, Output, OutputNeed, OutputParam, ProgramData, ProgramDataNeed,
-        ProgramDataParam, State, StateNeed, StateParam,
+        ProgramDataParam, ReturnedError, State, StateNeed, StateParam,
     },
     registry::JobDefinition,
     saved::{Saved, SavedParam},
@@ -60,6 +60,20 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// What the job returns when it succeeds.
     type Output: Serialize + DeserializeOwned + Send + 'static;
+
+    // Types of their own, so that the compiler says of each at one place what it can't be.
+
+    /// What the job returns when it does not succeed.
+    #[doc(hidden)]
+    type Error: ReturnedError;
+
+    /// What the function returns.
+    #[doc(hidden)]
+    type Returned: JobReturn<Output = Self::Output, Error = Self::Error>;
+
+    /// The parameter of this name, or [`NoProgramData`](crate::program::NoProgramData).
+    #[doc(hidden)]
+    type ProgramData;
 
     #[doc(hidden)]
     const OPTIONS: JobOptions;

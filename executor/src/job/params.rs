@@ -160,48 +160,30 @@ impl States {
     note = "give your own type another name, or import `executor::ProgramData`"
 )]
 pub trait ProgramDataParam: Sized {
-    /// The `T` of `ProgramData<T>`.
-    type Data;
+    /// That a job reads it.
+    const NEED: ProgramDataNeed;
 
     /// Reads it.
     ///
     /// # Errors
     /// The data is not a `T`.
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError>;
-
-    /// Whether a text from outside fits.
-    ///
-    /// # Errors
-    /// Where it does not.
-    #[doc(hidden)]
-    #[allow(private_interfaces)] // for the registry's own eyes
-    fn check(text: &str) -> Result<(), DataError>;
 }
 
 impl<T: DeserializeOwned> ProgramDataParam for ProgramData<T> {
-    type Data = T;
+    const NEED: ProgramDataNeed =
+        ProgramDataNeed { check: |text| json::read::<T>(text).map(drop), type_name: type_name::<T> };
 
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError> {
         attempt.read_program_data().map(ProgramData)
-    }
-
-    #[allow(private_interfaces)] // for the registry's own eyes
-    fn check(text: &str) -> Result<(), DataError> {
-        json::read::<T>(text).map(drop)
     }
 }
 
 /// That a job reads program data.
 pub struct ProgramDataNeed {
+    /// Whether a text from outside fits.
     pub(crate) check: fn(&str) -> Result<(), DataError>,
     pub(crate) type_name: fn() -> &'static str,
-}
-
-impl ProgramDataNeed {
-    /// The need of parameter `P`.
-    pub const fn of<P: ProgramDataParam>() -> Self {
-        Self { check: P::check, type_name: type_name::<P::Data> }
-    }
 }
 
 /// An earlier job's output.
@@ -213,8 +195,8 @@ impl ProgramDataNeed {
 pub trait OutputParam: Sized {
     /// The job whose output it is.
     type Job: Job;
-    /// Whether the program must have that job earlier.
-    const REQUIRED: bool;
+    /// That a job reads it.
+    const NEED: OutputNeed;
 
     /// Reads it.
     ///
@@ -225,7 +207,7 @@ pub trait OutputParam: Sized {
 
 impl<J: Job> OutputParam for Output<J> {
     type Job = J;
-    const REQUIRED: bool = true;
+    const NEED: OutputNeed = OutputNeed { job: J::NAME, required: true };
 
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError> {
         match attempt.read_output::<J>()? {
@@ -240,7 +222,7 @@ impl<J: Job> OutputParam for Output<J> {
 
 impl<J: Job> OutputParam for Option<Output<J>> {
     type Job = J;
-    const REQUIRED: bool = false;
+    const NEED: OutputNeed = OutputNeed { job: J::NAME, required: false };
 
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError> {
         Ok(attempt.read_output::<J>()?.map(Output))
@@ -250,14 +232,8 @@ impl<J: Job> OutputParam for Option<Output<J>> {
 /// That a job reads an output.
 pub struct OutputNeed {
     pub(crate) job: &'static str,
+    /// Whether the program must have that job earlier.
     pub(crate) required: bool,
-}
-
-impl OutputNeed {
-    /// The need of parameter `P`.
-    pub const fn of<P: OutputParam>() -> Self {
-        Self { job: P::Job::NAME, required: P::REQUIRED }
-    }
 }
 
 /// The application's state.
@@ -267,8 +243,8 @@ impl OutputNeed {
     note = "give your own type another name, or import `executor::State`"
 )]
 pub trait StateParam: Sized {
-    /// The `T` of `State<T>`.
-    type Value: 'static;
+    /// That a job reads it.
+    const NEED: StateNeed;
 
     /// Takes a share of it.
     ///
@@ -278,7 +254,7 @@ pub trait StateParam: Sized {
 }
 
 impl<T: Send + Sync + 'static> StateParam for State<T> {
-    type Value = T;
+    const NEED: StateNeed = StateNeed { type_id: TypeId::of::<T>, type_name: type_name::<T> };
 
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError> {
         attempt.states().get().map(Self).ok_or_else(|| {
@@ -291,13 +267,6 @@ impl<T: Send + Sync + 'static> StateParam for State<T> {
 pub struct StateNeed {
     pub(crate) type_id: fn() -> TypeId,
     pub(crate) type_name: fn() -> &'static str,
-}
-
-impl StateNeed {
-    /// The need of parameter `P`.
-    pub const fn of<P: StateParam>() -> Self {
-        Self { type_id: TypeId::of::<P::Value>, type_name: type_name::<P::Value> }
-    }
 }
 
 /// The attempt's context.
@@ -317,24 +286,46 @@ pub trait ContextParam: Sized {
 /// What a job's function returns.
 #[diagnostic::on_unimplemented(
     message = "a job must return a `Result`, and this one returns `{Self}`",
-    label = "write `Result<T, JobError>` here, or any error that `?` can take into `JobError`",
-    note = "the error must be `JobError` or implement `std::error::Error + Send + Sync + 'static`"
+    label = "write `Result<{Self}, JobError>`",
+    note = "in place of `JobError` it can be any error that `?` takes into it"
 )]
 pub trait JobReturn {
     /// What it returns when it succeeds.
     type Output;
+    /// What it returns when it does not.
+    type Error;
 
-    /// The result with our error.
+    /// As a result.
     ///
     /// # Errors
     /// The job's own.
-    fn into_result(self) -> Result<Self::Output, JobError>;
+    fn into_result(self) -> Result<Self::Output, Self::Error>;
 }
 
-impl<T, E: Into<JobError>> JobReturn for Result<T, E> {
+impl<T, E> JobReturn for Result<T, E> {
     type Output = T;
+    type Error = E;
 
-    fn into_result(self) -> Result<T, JobError> {
-        self.map_err(Into::into)
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// An error that a job can return.
+#[diagnostic::on_unimplemented(
+    message = "a job can't return the error `{Self}`",
+    label = "return `JobError`, or an error that `?` takes into it",
+    note = "`?` takes any `std::error::Error + Send + Sync + 'static`: implement it, \
+            for example with `#[derive(thiserror::Error)]`"
+)]
+pub trait ReturnedError {
+    /// Our error.
+    fn into_job_error(self) -> JobError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<JobError>> ReturnedError for E {
+    fn into_job_error(self) -> JobError {
+        self.into()
     }
 }

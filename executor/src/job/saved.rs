@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 use super::{Attempt, JobError};
 
@@ -84,9 +84,9 @@ impl<T: fmt::Debug> fmt::Debug for Saved<T> {
 
 /// A field that is saved progress.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not executor's `Saved<T>` of a type that can be stored",
-    label = "the `T` of `Saved<T>` must be `Serialize + DeserializeOwned + Default + Send + Sync`",
-    note = "derive what is missing; or, if `Saved` is a type of your own, give it another name"
+    message = "`{Self}` is not executor's `Saved<T>`",
+    label = "a parameter type of this name must be executor's own",
+    note = "give your own type another name, or import `executor::Saved`"
 )]
 pub trait SavedParam: Sized {
     /// The `T` of `Saved<T>`.
@@ -96,7 +96,8 @@ pub trait SavedParam: Sized {
     fn from_field(attempt: &Attempt, field: &'static str, value: Self::Value) -> Self;
 }
 
-impl<T: Serialize + DeserializeOwned + Default + Send + Sync> SavedParam for Saved<T> {
+// Without bounds: what `T` must be is said once, at the field of the job's data.
+impl<T> SavedParam for Saved<T> {
     type Value = T;
 
     fn from_field(attempt: &Attempt, field: &'static str, value: T) -> Self {

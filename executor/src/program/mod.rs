@@ -16,7 +16,7 @@ pub(crate) use self::{
 };
 pub use self::{
     dynamic::{DynProgram, Erase, IntoProgram},
-    list::{Contains, ReadsData, RunsAfter},
+    list::{Contains, NoProgramData, Reads, RunsAfter, RunsIn},
     named::{Argument, ArgumentKind, Arguments, ProgramDefinition, ProgramFuture, ProgramReturn, Programs},
     options::ProgramExt,
 };
@@ -72,9 +72,11 @@ impl<D: Serialize> Program<D> {
 
 impl<D, L> Program<D, L> {
     /// Adds a job at the end.
-    pub fn then<J, I>(mut self, job: J) -> Program<D, (J, L)>
+    pub fn then<J, WhichRun>(mut self, job: J) -> Program<D, (J, L)>
     where
-        J: Job + ReadsData<D> + RunsAfter<L, I>,
+        J: Job<ProgramData: Reads<D>>,
+        // The compiler shows the next line, and can't be told to say more, when an output has two jobs that make it.
+        J: RunsAfter<L, WhichRun>, // `WhichRun` unknown: a job stands twice, its second run is for `then_again`
     {
         self.erased.push(&job);
         Program { erased: self.erased, list: PhantomData }
@@ -84,10 +86,9 @@ impl<D, L> Program<D, L> {
     ///
     /// A second [`then`](Program::then) of the same job would leave the compiler two places at
     /// which the output could be made, and it would ask which one is meant.
-    pub fn then_again<J, I, H>(mut self, job: J) -> Self
+    pub fn then_again<J, WhichRun, Earlier>(mut self, job: J) -> Self
     where
-        J: Job + ReadsData<D> + RunsAfter<L, I>,
-        L: Contains<J, H>,
+        J: Job<ProgramData: Reads<D>> + RunsAfter<L, WhichRun> + RunsIn<L, Earlier>,
     {
         self.erased.push(&job);
         self
@@ -95,9 +96,9 @@ impl<D, L> Program<D, L> {
 
     /// Adds a job only when `condition` holds. Jobs after it read its output as
     /// `Option<Output<J>>`.
-    pub fn then_if<J, I>(mut self, condition: bool, job: J) -> Self
+    pub fn then_if<J, WhichRun>(mut self, condition: bool, job: J) -> Self
     where
-        J: Job + ReadsData<D> + RunsAfter<L, I>,
+        J: Job<ProgramData: Reads<D>> + RunsAfter<L, WhichRun>,
     {
         if condition {
             self.erased.push(&job);
@@ -107,9 +108,9 @@ impl<D, L> Program<D, L> {
 
     /// Adds a job for each item. Jobs after them read the last one's output as
     /// `Option<Output<J>>`.
-    pub fn then_each<J, I>(mut self, jobs: impl IntoIterator<Item = J>) -> Self
+    pub fn then_each<J, WhichRun>(mut self, jobs: impl IntoIterator<Item = J>) -> Self
     where
-        J: Job + ReadsData<D> + RunsAfter<L, I>,
+        J: Job<ProgramData: Reads<D>> + RunsAfter<L, WhichRun>,
     {
         for job in jobs {
             self.erased.push(&job);

@@ -233,7 +233,9 @@ impl Arguments {
 /// What a function under `#[program]` returns.
 #[diagnostic::on_unimplemented(
     message = "a `#[program]` function must return a program, and this one returns `{Self}`",
-    label = "write `impl IntoProgram` here, or a `Result` of it"
+    label = "return `impl IntoProgram`, or a `Result` of it",
+    note = "the error of a `Result` must be `executor::Error`, or one that `?` takes into it: any \
+            `std::error::Error + Send + Sync + 'static`"
 )]
 pub trait ProgramReturn {
     /// The program, or why there is none.

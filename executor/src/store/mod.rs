@@ -11,6 +11,8 @@ mod schema;
 mod sqlite;
 #[cfg(feature = "sqlite")]
 mod statement;
+#[cfg(all(test, feature = "sqlite"))]
+mod suite;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 

@@ -9,6 +9,7 @@
 mod body;
 mod committer;
 mod decide;
+mod embed;
 mod heart;
 mod program;
 mod running;
@@ -58,7 +59,7 @@ struct Shared {
 }
 
 /// Works until `shutdown` is ready, and then until all is ended or given back.
-pub(crate) async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<()> {
+async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<()> {
     let registry = Registry::global()?;
     check(registry, &inner.states)?;
     inner.config.check()?;

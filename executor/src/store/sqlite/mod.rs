@@ -396,3 +396,20 @@ impl SqliteStore {
         Ok(done)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::suite;
+
+    /// A store in a folder of its own, which goes with the first of the two.
+    async fn fresh() -> (tempfile::TempDir, Arc<dyn Store>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = format!("sqlite:{}", folder.path().join("suite.db").display());
+        let config = Config { database_url: url.parse().expect("a URL"), ..Config::default() };
+        let store = SqliteStore::open(&config).await.expect("opened");
+        (folder, Arc::new(store))
+    }
+
+    suite::exercise!(fresh);
+}

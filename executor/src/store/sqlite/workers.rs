@@ -9,7 +9,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -26,11 +26,12 @@ use crate::{
 pub(super) struct Locks {
     base: PathBuf,
     held: Arc<Mutex<HashMap<WorkerId, File>>>,
+    looked: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Locks {
     pub(super) fn beside(database: &Path) -> Self {
-        Self { base: database.to_owned(), held: Arc::default() }
+        Self { base: database.to_owned(), held: Arc::default(), looked: Arc::default() }
     }
 
     fn path(&self, worker: &str) -> PathBuf {
@@ -58,6 +59,17 @@ impl Locks {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
         // A file that stays behind is taken away by whoever finds its lock free.
         let _ = fs::remove_file(self.path(&worker.to_string()));
+    }
+
+    /// Whether it is time to look for the dead again: busy claims need not do it each time.
+    fn look_is_due(&self) -> bool {
+        const EVERY: Duration = Duration::from_millis(200);
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = looked.is_none_or(|at| at.elapsed() >= EVERY);
+        if due {
+            *looked = Some(Instant::now());
+        }
+        due
     }
 
     /// Whether the process of this worker is gone; where locks do not work, nobody is.
@@ -142,6 +154,9 @@ pub(super) fn end_leases_of_the_dead(
         UPDATE "{t}" SET lease_until = ?
         WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
           AND COALESCE(lease_until, available_at) > ? AND lease_until IS NOT NULL AND worker = ?"#;
+    if !locks.look_is_due() {
+        return Ok(());
+    }
     let now = s.now.millis;
     let this = this.to_string();
     let holders = s.tables.statement(HOLDERS).int(now).rows::<Nullable<Text>, Option<String>, _>(s.conn)?;

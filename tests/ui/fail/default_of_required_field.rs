@@ -1,0 +1,13 @@
+use executor::prelude::*;
+
+#[job]
+async fn send_mail(to: String) -> Result<(), JobError> {
+    println!("{to}");
+    Ok(())
+}
+
+fn program() -> impl IntoProgram {
+    Program::new(()).then(SendMail::default())
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use executor::prelude::*;
+
+#[job]
+async fn send_mail(#[serde(defualt)] to: String) -> Result<(), JobError> {
+    println!("{to}");
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use executor::prelude::*;
+
+#[derive(Debug, JobError)]
+enum MailError<T> {
+    Malformed(T),
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use executor::prelude::*;
+
+#[job]
+async fn send_mail(to: impl Into<String>) -> Result<(), JobError> {
+    println!("{}", to.into());
+    Ok(())
+}
+
+fn main() {}

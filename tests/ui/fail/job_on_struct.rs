@@ -1,0 +1,8 @@
+use executor::prelude::*;
+
+#[job]
+struct SendMail {
+    to: String,
+}
+
+fn main() {}

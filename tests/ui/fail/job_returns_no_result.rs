@@ -1,0 +1,8 @@
+use executor::prelude::*;
+
+#[job]
+async fn count(text: String) -> usize {
+    text.len()
+}
+
+fn main() {}

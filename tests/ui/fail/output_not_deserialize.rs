@@ -1,0 +1,11 @@
+use executor::prelude::*;
+
+#[derive(Serialize)]
+struct Letters(usize);
+
+#[job]
+async fn count(text: String) -> Result<Letters, JobError> {
+    Ok(Letters(text.len()))
+}
+
+fn main() {}

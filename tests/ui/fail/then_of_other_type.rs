@@ -1,0 +1,7 @@
+use executor::prelude::*;
+
+fn program() -> impl IntoProgram {
+    Program::new(()).then("count")
+}
+
+fn main() {}

@@ -1,0 +1,25 @@
+use executor::prelude::*;
+
+#[job]
+async fn count(text: String) -> Result<usize, JobError> {
+    Ok(text.len())
+}
+
+#[job]
+async fn report(length: Output<Count>) -> Result<(), JobError> {
+    println!("{}", *length);
+    Ok(())
+}
+
+fn program() -> impl IntoProgram {
+    Program::new(())
+        .then(Count {
+            text: "a".to_owned(),
+        })
+        .then(Count {
+            text: "b".to_owned(),
+        })
+        .then(Report)
+}
+
+fn main() {}
