@@ -1,5 +1,74 @@
-//! Executor: durable, typed jobs.
+//! Durable, typed jobs: programs of async functions that survive any crash.
+//!
+//! Put [`#[job]`](macro@job) on async functions, line them up as a [`Program`], and call `run()`:
+//! the jobs run one after the other, each step is recorded in a SQL database before the next one
+//! starts, and after any crash the program goes on where it was.
+//!
+//! ```no_run
+//! use executor::prelude::*;
+//!
+//! /// Counts the contacts of a segment.
+//! #[job]
+//! async fn count_contacts(segment: String) -> Result<u64, JobError> {
+//!     Ok(segment.len() as u64 * 100)
+//! }
+//!
+//! /// Sends the campaign page by page, and goes on from the last page sent.
+//! #[job(retry(max = 8, backoff = "1s..5m"), timeout = "10m")]
+//! async fn send_campaign(
+//!     contacts: Output<CountContacts>,
+//!     mut page: Saved<u64>,
+//! ) -> Result<(), JobError> {
+//!     while *page * 100 < *contacts {
+//!         println!("sending page {}", *page);
+//!         page.set(*page + 1).await?; // durable before the next page
+//!     }
+//!     Ok(())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> executor::Result<()> {
+//!     let executor = Executor::connect().await?;
+//!     let run_id = Program::new(())
+//!         .then(CountContacts { segment: "vip".to_owned() })
+//!         .then(SendCampaign::default())
+//!         .create(&executor)
+//!         .await?;
+//!     let ended = executor.work_until_ended([&run_id]).await?;
+//!     println!("{}", ended[0].state);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`job`](macro@job): the attribute, and what a function's parameters get: [`ProgramData`],
+//!   [`Output`], [`Saved`], [`State`], [`Context`], and fields of the job's data.
+//! - [`JobError`]: what each error of a job does; [`OrRetry`] chooses at the place, and
+//!   `#[derive(JobError)]` by the variant.
+//! - [`Program`], [`ProgramExt`], [`DynProgram`]: lists of jobs, and when and where they run.
+//! - [`program`](macro@program): programs with a name, which the command line can start.
+//! - [`Executor`]: the handle: create, wait, watch, cancel, retry and so on.
+//! - [`builder`]: settings and state; the README has the table of environment variables.
+//!
+//! # Testing
+//!
+//! A job is the function as you wrote it: call it with [`Saved::new`], [`Output::new`],
+//! [`ProgramData::new`] and [`State::new`]. A whole program runs in a test by
+//! [`Executor::work_until_ended`] on a store in a temporary folder.
+//!
+//! # Features
+//!
+//! - `sqlite` (default): the embedded store.
+//! - `cli` (default): the command line of `run()`.
 
+#![cfg_attr(
+    not(feature = "sqlite"),
+    allow(dead_code, unused_imports, reason = "much is there for the stores only")
+)]
+
+#[cfg(feature = "cli")]
+mod cli;
 mod config;
 mod error;
 mod event;
@@ -9,6 +78,7 @@ mod job;
 mod json;
 pub mod program;
 mod retry;
+mod run;
 mod run_id;
 mod store;
 mod suggest;
@@ -24,6 +94,7 @@ pub use handle::{Builder, Created, Executor, ProgramCreate, ReportTarget, Watch,
 pub use job::{Context, Job, JobData, JobError, OrRetry, Output, ProgramData, Saved, State};
 pub use program::{DynProgram, IntoProgram, Program, ProgramExt};
 pub use retry::RetryPolicy;
+pub use run::run;
 pub use run_id::RunId;
 pub use store::{Attempted, Filter, ProgramInfo, ProgramState, QueueStats, Stats, WorkerInfo};
 pub use time::Timestamp;
@@ -48,11 +119,16 @@ pub mod __private {
     pub use crate::{
         __unit_job_data as unit_job_data,
         job::{
-            Attempt, Classified, ContextParam, Encoded, ErrorClass, Field, JobDefinition,
-            JobFuture, JobOptions, JobReturn, Needs, NoFields, OutputNeed, OutputParam,
-            ProgramDataNeed, ProgramDataParam, SavedParam, StateNeed, StateParam, Verdict, encode,
-            run_blocking, sendable,
+            AnyError, Attempt, Classified, ContextParam, Encoded, ErrorClass, Field, JobDefinition,
+            JobFuture, JobOptions, JobReturn, Needs, NoFields, OutputNeed, OutputParam, OwnError,
+            ProgramDataNeed, ProgramDataParam, ReturnedError, SavedParam, StateNeed, StateParam,
+            Verdict, encode, run_blocking, sendable,
         },
         program::{Argument, ArgumentKind, Arguments, ProgramDefinition, ProgramFuture, ProgramReturn},
     };
 }
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

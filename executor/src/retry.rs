@@ -25,6 +25,12 @@ impl RetryPolicy {
         self.max_retries
     }
 
+    /// The first delay at most, and the longest.
+    #[cfg(feature = "cli")]
+    pub(crate) const fn delays(&self) -> (Duration, Duration) {
+        (self.min, self.max)
+    }
+
     /// How long to wait before the next attempt, or `None` when there is none.
     ///
     /// `retried` counts the retries that were already made.

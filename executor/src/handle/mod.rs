@@ -28,7 +28,6 @@ use crate::{
     json,
     run_id::RunId,
     store::{Filter, ProgramInfo, Stats, Store, Target, WorkerInfo},
-    worker,
 };
 
 /// The handle on a store of programs. It is cheap to clone.
@@ -60,9 +59,9 @@ pub(crate) struct Inner {
     /// Asks for a heartbeat now: something was stopped.
     pub(crate) nudge: Arc<Notify>,
     /// Asks this process's workers to stop.
-    stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     /// This process's workers.
-    workers: TaskTracker,
+    pub(crate) workers: TaskTracker,
     creator: OnceLock<Creator>,
 }
 
@@ -89,37 +88,29 @@ impl Executor {
         }))
     }
 
+    /// The same store, state and events, with other queues to work.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_queues(&self, queues: Vec<String>) -> Self {
+        let mut config = self.0.config.clone();
+        config.worker.queues = queues;
+        Self(Arc::new(Inner {
+            config,
+            store: Arc::clone(&self.0.store),
+            states: Arc::clone(&self.0.states),
+            events: Arc::clone(&self.0.events),
+            nudge: Arc::clone(&self.0.nudge),
+            stop: self.0.stop.clone(),
+            workers: self.0.workers.clone(),
+            creator: OnceLock::new(),
+        }))
+    }
+
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }
 
     fn store(&self) -> &dyn Store {
         &*self.0.store
-    }
-
-    /// Works in this task until `shutdown` is ready, and then until all running jobs have ended or
-    /// were given back.
-    ///
-    /// ```no_run
-    /// # async fn test() -> executor::Result<()> {
-    /// let executor = executor::Executor::connect().await?;
-    /// executor.work_until(async { let _ = tokio::signal::ctrl_c().await; }).await
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// No job is registered, two have one name, state is missing, or the store cannot be reached
-    /// at the start.
-    pub async fn work_until(&self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let stop = self.0.stop.clone();
-        let either = async move {
-            tokio::select! {
-                () = shutdown => {}
-                () = stop.cancelled() => {}
-            }
-        };
-        let _working = self.0.workers.token();
-        Box::pin(worker::run_until(&self.0, either)).await
     }
 
     /// Stops the workers that this handle and its clones have started, and waits until they have

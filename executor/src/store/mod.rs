@@ -301,6 +301,9 @@ pub(crate) struct Failure {
 pub(crate) enum Written {
     /// It is durable; the fence's revision is one higher now.
     Committed,
+    /// It is durable, and the next step may not start under this claim: the queue was paused. Any
+    /// worker may take the program when it is resumed.
+    Released,
     /// It is recorded; the program was stopped from outside, and nothing more may start.
     Stopped,
     /// Another claim has the program: nothing was written.

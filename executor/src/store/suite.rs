@@ -116,6 +116,13 @@ impl Stage {
         self.claim_with(request).await.remove(0)
     }
 
+    /// Makes available what is due, and takes nothing: a claim that knows no job.
+    async fn promote_only(&self) {
+        let jobs = Arc::new(KnownJobs { names: Default::default(), others: false });
+        let claimed = self.claim_with(ClaimRequest { jobs, ..self.request() }).await;
+        assert!(claimed.is_empty());
+    }
+
     async fn write(&self, fence: Fence, change: Change) -> Written {
         self.write_all(StepWrite { fence, change, children: Vec::new(), ordinal: 0, lease: LEASE }).await
     }
@@ -266,10 +273,7 @@ pub(super) async fn a_write_that_was_applied_is_recognised(stage: Stage) {
 pub(super) async fn an_expired_lease_that_nobody_took_still_commits(stage: Stage) {
     let run_id = stage.create(&["a", "b"]).await;
     let fence = stage.claim_briefly().await.fence;
-    // A claim that takes nothing makes it available: its job is not known there.
-    let mut request = stage.request();
-    request.jobs = Arc::new(KnownJobs { names: Default::default(), others: false });
-    assert!(stage.claim_with(request).await.is_empty());
+    stage.promote_only().await;
     assert_eq!(stage.state(&run_id).await, ProgramState::Available);
     assert_eq!(stage.write(fence, advance("b", None)).await, Written::Committed);
     let program = stage.get(&run_id).await;
@@ -320,6 +324,7 @@ pub(super) async fn the_last_crash_ends_the_program(stage: Stage) {
 pub(super) async fn a_heartbeat_tells_what_was_stopped_or_lost(stage: Stage) {
     let run_id = stage.create(&["a"]).await;
     let fence = stage.claim_briefly().await.fence;
+    stage.promote_only().await;
     assert_eq!(stage.beat(held(fence)).await, Pulse::Alive);
     assert!(stage.claim().await.is_empty(), "a renewal is valid even after the end");
     stage.store.cancel(run_id.clone(), "stop".to_owned()).await.expect("running");

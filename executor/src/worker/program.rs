@@ -160,13 +160,18 @@ async fn steps(
         tell(worker, &program.run_id, at.step, job, at.retried + 1, &decision.tell);
         let done = decision.tell == Tell::Done;
         let goes_on = matches!(decision.change, Change::Advance { .. });
-        match record(&program, decision).await {
-            Written::Committed if done => worker.events.raise(|| Event::StepDone {
+        let written = record(&program, decision).await;
+        if done && matches!(written, Written::Committed | Written::Released) {
+            worker.events.raise(|| Event::StepDone {
                 run_id: program.run_id.clone(),
                 step: at.step,
                 job: job.to_owned(),
-            }),
+            });
+        }
+        match written {
+            Written::Committed if done => {}
             Written::Committed => return true,
+            Written::Released => return false,
             written @ (Written::Stopped | Written::LeaseLost) => {
                 tracing::debug!(run_id = %program.run_id, ?written, "the claim has ended");
                 return false;
@@ -367,7 +372,7 @@ impl Journal for Arc<Record> {
                 record.write(Change::Save { job_data }, children, ordinal).await
             });
             match saving.await {
-                Ok(Written::Committed) => Ok(()),
+                Ok(Written::Committed | Written::Released) => Ok(()),
                 Ok(Written::Stopped) => Err(JobError::new(Reason::Cancelled)),
                 Ok(Written::LeaseLost) => Err(JobError::new(Reason::LeaseLost)),
                 Ok(Written::Refused(why)) => {

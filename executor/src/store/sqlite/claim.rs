@@ -108,6 +108,8 @@ ORDER BY order_key, id LIMIT ?"#;
 fn choose(s: &mut Session<'_>, request: &ClaimRequest, more: &mut bool) -> Outcome<Vec<i64>> {
     let paused = s.tables.statement(PAUSED).rows::<Text, String, _>(s.conn)?;
     let mut best = BinaryHeap::new();
+    // The room of a job is one for all queues.
+    let mut rooms: Vec<(String, usize)> = Vec::new();
     for queue in request.queues.iter().filter(|queue| !paused.contains(queue)) {
         let jobs = s
             .tables
@@ -124,22 +126,33 @@ fn choose(s: &mut Session<'_>, request: &ClaimRequest, more: &mut bool) -> Outco
                 .tables
                 .statement(CANDIDATES)
                 .text(queue)
-                .text(job)
+                .text(&job)
                 .int(i64::try_from(room).unwrap_or(i64::MAX))
                 .rows::<(BigInt, BigInt, BigInt), (i64, i64, i64), _>(s.conn)?;
             *more |= candidates.len() == room;
-            best.extend(candidates.into_iter().map(Reverse));
+            let known = rooms.iter().position(|(name, _)| *name == job);
+            let at = known.unwrap_or_else(|| {
+                rooms.push((job, room));
+                rooms.len() - 1
+            });
+            best.extend(candidates.into_iter().map(|(key, id, size)| Reverse((key, id, size, at))));
         }
     }
     let mut chosen = Vec::new();
     let mut bytes = 0;
-    while let Some(Reverse((_, id, size))) = best.pop() {
+    while let Some(Reverse((_, id, size, job))) = best.pop() {
+        let room = &mut rooms[job].1;
+        if *room == 0 {
+            *more = true;
+            continue;
+        }
         bytes += usize::try_from(size).unwrap_or(0);
         // One program is always let in, or a large one would wait for ever.
         if chosen.len() == request.slots || (bytes > request.bytes && !chosen.is_empty()) {
             *more = true;
             break;
         }
+        *room -= 1;
         chosen.push(id);
     }
     Ok(chosen)

@@ -19,7 +19,29 @@ pub(super) fn makes_due(write: &StepWrite) -> bool {
 }
 
 pub(super) fn commit(s: &mut Session<'_>, writes: &[StepWrite]) -> Outcome<Vec<Written>> {
-    writes.iter().map(|write| apply(s, write)).collect()
+    let goes_on = |write: &StepWrite| matches!(write.change, Change::Advance { .. });
+    let paused = writes.iter().any(goes_on) && is_any_queue_paused(s)?;
+    let written = writes.iter().map(|write| match apply(s, write)? {
+        Written::Committed if paused && goes_on(write) => release_if_paused(s, write),
+        written => Ok(written),
+    });
+    written.collect()
+}
+
+fn is_any_queue_paused(s: &mut Session<'_>) -> Outcome<bool> {
+    const PAUSED: &str = r#"SELECT 1 FROM "{t}_queues" WHERE paused_at IS NOT NULL LIMIT 1"#;
+    Ok(!s.tables.statement(PAUSED).rows::<BigInt, i64, _>(s.conn)?.is_empty())
+}
+
+/// A program of a paused queue does not go on under its claim (SEMANTICS §4.3).
+fn release_if_paused(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
+    const RELEASE: &str = r#"
+        UPDATE "{t}" SET lease_until = NULL, worker = NULL, ready = 1, available_at = ?,
+          order_key = ? + priority * 60000
+        WHERE id = ? AND queue IN (SELECT name FROM "{t}_queues" WHERE paused_at IS NOT NULL)"#;
+    let now = s.now.millis;
+    let statement = s.tables.statement(RELEASE).int(now).int(now).int(write.fence.id);
+    Ok(if statement.run(s.conn)? == 1 { Written::Released } else { Written::Committed })
 }
 
 /// One write: the straight way where all is as the worker knows it, and else by what is found.
