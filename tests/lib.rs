@@ -1,5 +1,9 @@
 //! What the end-to-end tests share.
 
+mod ledger;
+mod process;
+mod sql;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -7,6 +11,11 @@ use std::{
 
 use executor::{Builder, Executor, ProgramInfo, RunId};
 use tempfile::TempDir;
+
+pub use self::{
+    ledger::{Entry, Ledger, note},
+    process::{Process, Worker},
+};
 
 /// A fresh store: its folder goes with it, and is named when its test fails.
 #[derive(Debug)]
@@ -20,6 +29,7 @@ impl Fresh {
     /// # Panics
     /// There is no temporary folder.
     #[must_use]
+    #[allow(clippy::print_stderr, reason = "it is shown where the test fails")]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         eprintln!("the store is in {}", folder.path().display());
@@ -36,6 +46,12 @@ impl Fresh {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// What the jobs of this store's worker processes note down.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        Ledger::in_folder(self.folder())
     }
 
     /// The store's URL.
@@ -79,7 +95,10 @@ impl Working {
                 })
                 .await
         });
-        Self { stop: Some(stop), task }
+        Self {
+            stop: Some(stop),
+            task,
+        }
     }
 
     /// Stops it, and waits until it has.
@@ -98,17 +117,23 @@ impl Working {
 /// It does not end in time, or is gone.
 pub async fn ended(executor: &Executor, run_id: &RunId) -> ProgramInfo {
     let waiting = executor.wait(run_id);
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("in time").expect("there")
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("in time")
+        .expect("there")
 }
 
 /// Polls until `condition` holds, and not for ever.
 ///
 /// # Panics
 /// It does not hold in time.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while !condition().await {
-        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not in time: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,0 +1,23 @@
+//! A worker process for the tests: set up by its environment, stopped by SIGTERM, killed, frozen.
+
+#[path = "../jobs.rs"]
+mod jobs;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> executor::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut builder = executor::builder();
+    if let Some(bytes) = std::env::var("TEST_MEMORY_BUDGET")
+        .ok()
+        .filter(|text| !text.is_empty())
+    {
+        builder = builder.memory_budget(bytes.parse()?);
+    }
+    let executor = builder.connect().await?;
+    let terminated = async {
+        terminated.recv().await;
+    };
+    executor.work_until(terminated).await
+}
