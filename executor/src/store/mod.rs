@@ -158,6 +158,9 @@ pub(crate) struct ClaimRequest {
     pub(crate) jobs: Arc<KnownJobs>,
     /// Room left in jobs that have a limit in this worker, by name.
     pub(crate) room: Vec<(&'static str, usize)>,
+    /// What this worker runs: it renews these leases where they have ended, and never takes over
+    /// from itself (SEMANTICS §2.4).
+    pub(crate) running: Vec<Held>,
 }
 
 /// Which jobs a claim may name.

@@ -92,6 +92,7 @@ impl Stage {
                 others: false,
             }),
             room: Vec::new(),
+            running: Vec::new(),
         }
     }
 

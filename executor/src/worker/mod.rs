@@ -238,6 +238,7 @@ async fn claim(shared: &Arc<Shared>, programs: &mut JoinSet<()>) -> Result<Next>
         max_crashes: shared.config.max_crashes,
         jobs: Arc::clone(&shared.known),
         room: room.clone(),
+        running: shared.running.leases().iter().map(|lease| lease.held).collect(),
     };
     let sent = Instant::now();
     let claimed = shared.store.claim(request).await;

@@ -20,7 +20,7 @@ use crate::{
     config::UnknownJob,
     event::Event,
     job::{
-        Attempt, AttemptParts, Changing, Encoded, JobDefinition, JobError, Journal, ProgramMemory,
+        Attempt, AttemptParts, CatchPanic, Changing, Encoded, JobDefinition, JobError, Journal, ProgramMemory,
         Reason, data_key,
     },
     json,
@@ -35,7 +35,14 @@ pub(super) async fn run(worker: Arc<Shared>, claimed: ClaimedProgram, lease: Arc
     let mut entered = None;
     let run_id = claimed.run_id.clone();
     let freed = match open(&worker, claimed, &lease, load) {
-        Ok(program) => steps(&worker, program, &mut entered).await,
+        Ok(mut program) => {
+            // What a job has returned runs code of its own once more, when it is shown or dropped.
+            let ran = CatchPanic::new(Box::pin(steps(&worker, &mut program, &mut entered))).await;
+            match ran {
+                Ok(freed) => freed,
+                Err(panic) => panicked(&worker, &program, panic).await,
+            }
+        }
         Err((unreadable, record)) => {
             let failure =
                 Failure { step: 0, job: String::new(), attempt: 1, message: unreadable.clone() };
@@ -126,7 +133,7 @@ fn open(
 /// for each next job before the step that leads to it is recorded.
 async fn steps(
     worker: &Arc<Shared>,
-    mut program: Program,
+    program: &mut Program,
     entered: &mut Option<&'static str>,
 ) -> bool {
     let memory = Arc::clone(&program.record.memory);
@@ -145,7 +152,7 @@ async fn steps(
             policy: definition.map_or(RetryPolicy::default(), |job| job.options.retry()),
             key: &key,
         };
-        let result = attempt(worker, &program, definition, &at).await;
+        let result = attempt(worker, program, definition, &at).await;
         if let Some(job) = entered.take() {
             worker.slots.leave(job);
         }
@@ -160,7 +167,7 @@ async fn steps(
         tell(worker, &program.run_id, at.step, job, at.retried + 1, &decision.tell);
         let done = decision.tell == Tell::Done;
         let goes_on = matches!(decision.change, Change::Advance { .. });
-        let written = record(&program, decision).await;
+        let written = record(program, decision).await;
         if done && matches!(written, Written::Committed | Written::Released) {
             worker.events.raise(|| Event::StepDone {
                 run_id: program.run_id.clone(),
@@ -179,7 +186,7 @@ async fn steps(
             Written::Refused(why) => {
                 let refused = decide::failed(&at, format!("could not be stored: {why}"));
                 tell(worker, &program.run_id, at.step, job, at.retried + 1, &refused.tell);
-                return record(&program, refused).await == Written::Committed;
+                return record(program, refused).await == Written::Committed;
             }
         }
         if next.is_none() {
@@ -192,6 +199,22 @@ async fn steps(
         program.retried = 0;
         memory.changing().ordinal = 0;
     }
+}
+
+/// The end of a program whose job has panicked outside of its body; whether that freed the slot.
+async fn panicked(worker: &Shared, program: &Program, panic: String) -> bool {
+    let job = &*program.record.memory.jobs[program.step];
+    let at = At {
+        step: program.step,
+        job,
+        next: None,
+        retried: program.retried,
+        policy: RetryPolicy::default(),
+        key: job,
+    };
+    let Some(decision) = decide::ended(&at, Reason::Panicked(panic)) else { return false };
+    tell(worker, &program.run_id, at.step, job, at.retried + 1, &decision.tell);
+    record(program, decision).await == Written::Committed
 }
 
 /// Whether the next job may run under the same claim (SEMANTICS §4.3); then its room is taken.

@@ -6,12 +6,12 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::{Outcome, Session, create::order_key, millis, workers::Locks};
+use super::{Outcome, Session, create::order_key, millis, text::Lossy, workers::Locks};
 use crate::{
     run_id::RunId,
-    store::{ClaimRequest, Claimed, ClaimedProgram, Fence},
+    store::{ClaimRequest, Claimed, ClaimedProgram, Fence, Held},
 };
 
 /// How many programs one claim makes available at most.
@@ -19,7 +19,7 @@ const PROMOTE: i64 = 1000;
 
 pub(super) fn claim(s: &mut Session<'_>, request: &ClaimRequest, locks: &Locks) -> Outcome<Claimed> {
     super::workers::end_leases_of_the_dead(s, request.worker, locks)?;
-    let mut claimed = Claimed { killed: promote(s, request.max_crashes)?, ..Claimed::default() };
+    let mut claimed = Claimed { killed: promote(s, request)?, ..Claimed::default() };
     let chosen = choose(s, request, &mut claimed.more)?;
     if !chosen.is_empty() {
         claimed.programs = take(s, request, &chosen)?;
@@ -29,7 +29,7 @@ pub(super) fn claim(s: &mut Session<'_>, request: &ClaimRequest, locks: &Locks) 
 }
 
 const DUE: &str = r#"
-SELECT id, run_id, lease_until IS NOT NULL, crashes, available_at, priority
+SELECT id, COALESCE(run_id, ''), token, lease_until IS NOT NULL, crashes, available_at, priority
 FROM "{t}" INDEXED BY "{t}_due"
 WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
   AND COALESCE(lease_until, available_at) <= ?
@@ -50,22 +50,26 @@ UPDATE "{t}" SET errored_at = ?, error_message = ?, updated_at = ?, lease_until 
   worker = NULL, token = token + 1, crashes = crashes + 1
 WHERE id = ?"#;
 
+const RENEW: &str = r#"UPDATE "{t}" SET lease_until = ? WHERE id = ?"#;
+
 /// Makes available what has become due, and what dead workers held; errors what has killed too
 /// many of them.
-fn promote(s: &mut Session<'_>, max_crashes: u32) -> Outcome<Vec<RunId>> {
-    type Due = (i64, String, i64, i64, Option<i64>, i64);
+fn promote(s: &mut Session<'_>, request: &ClaimRequest) -> Outcome<Vec<RunId>> {
+    type Sql = (BigInt, Text, BigInt, BigInt, BigInt, Nullable<BigInt>, BigInt);
+    type Due = (i64, Lossy, i64, i64, i64, Option<i64>, i64);
     let now = s.now.clone();
-    let due = s.tables.statement(DUE).int(now.millis).int(PROMOTE).rows::<
-        (BigInt, Text, BigInt, BigInt, diesel::sql_types::Nullable<BigInt>, BigInt),
-        Due,
-        _,
-    >(s.conn)?;
+    let statement = s.tables.statement(DUE).int(now.millis).int(PROMOTE);
+    let due = statement.rows::<Sql, Due, _>(s.conn)?;
     let mut killed = Vec::new();
-    for (id, run_id, leased, crashes, available_at, priority) in due {
+    for (id, Lossy(run_id), token, leased, crashes, available_at, priority) in due {
         let order = order_key(available_at.unwrap_or(now.millis), priority);
         if leased == 0 {
             s.tables.statement(PROMOTE_DUE).int(order).int(id).run(s.conn)?;
-        } else if crashes + 1 >= i64::from(max_crashes) {
+        } else if request.running.contains(&Held { id, token }) {
+            // The store was away for longer than the lease, and nobody has come before us.
+            let until = now.millis.saturating_add(millis(request.lease));
+            s.tables.statement(RENEW).int(until).int(id).run(s.conn)?;
+        } else if crashes + 1 >= i64::from(request.max_crashes) {
             let message = format!("its worker died {} times in this step", crashes + 1);
             s.tables
                 .statement(KILL)
@@ -97,9 +101,11 @@ WITH RECURSIVE present (job) AS (
 )
 SELECT job FROM present WHERE job IS NOT NULL"#;
 
+// `octet_length` does not read the columns; `length` would.
 const CANDIDATES: &str = r#"
-SELECT order_key, id,
-  length(jobs) + length(program_data) + length(job_data) + length(outputs)
+SELECT COALESCE(order_key, 0), id,
+  octet_length(jobs) + COALESCE(octet_length(program_data), 0)
+    + COALESCE(octet_length(job_data), 0) + octet_length(outputs)
 FROM "{t}" INDEXED BY "{t}_ready"
 WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL AND queue = ? AND job = ?
 ORDER BY order_key, id LIMIT ?"#;
@@ -116,8 +122,8 @@ fn choose(s: &mut Session<'_>, request: &ClaimRequest, more: &mut bool) -> Outco
             .statement(AVAILABLE_JOBS)
             .text(queue)
             .text(queue)
-            .rows::<Text, String, _>(s.conn)?;
-        for job in jobs {
+            .rows::<Text, Lossy, _>(s.conn)?;
+        for Lossy(job) in jobs {
             let room = request.room_for(&job);
             if room == 0 {
                 continue;
@@ -158,11 +164,13 @@ fn choose(s: &mut Session<'_>, request: &ClaimRequest, more: &mut bool) -> Outco
     Ok(chosen)
 }
 
+// What came from elsewhere, or was changed by hand, may be NULL.
 const CLAIM: &str = r#"
 UPDATE "{t}" SET token = token + 1, rev = rev + 1, ready = 0, lease_until = ?, worker = ?
 WHERE id IN (SELECT value FROM json_each(?))
-RETURNING id, token, rev, run_id, jobs, program_data, job_data, outputs, step, step_retry_count,
-  child_ordinal, order_key"#;
+RETURNING id, token, rev, COALESCE(run_id, ''), jobs, COALESCE(program_data, 'null'),
+  COALESCE(job_data, '{}'), outputs, COALESCE(step, 0), COALESCE(step_retry_count, 0),
+  child_ordinal, COALESCE(order_key, 0)"#;
 
 fn take(s: &mut Session<'_>, request: &ClaimRequest, ids: &[i64]) -> Outcome<Vec<ClaimedProgram>> {
     type Sql = (
@@ -170,7 +178,7 @@ fn take(s: &mut Session<'_>, request: &ClaimRequest, ids: &[i64]) -> Outcome<Vec
         (BigInt, BigInt, BigInt, BigInt),
     );
     type Row =
-        ((i64, i64, i64, String, String, String, String, String), (i64, i64, i64, i64));
+        ((i64, i64, i64, Lossy, Lossy, Lossy, Lossy, Lossy), (i64, i64, i64, i64));
     let list = serde_json::to_string(ids).unwrap_or_default();
     let mut rows = s
         .tables
@@ -182,7 +190,9 @@ fn take(s: &mut Session<'_>, request: &ClaimRequest, ids: &[i64]) -> Outcome<Vec
     // RETURNING has no order of its own.
     rows.sort_unstable_by_key(|(wide, (_, _, _, order))| (*order, wide.0));
     let programs = rows.into_iter().map(|(wide, (step, retry_count, ordinal, _))| {
-        let (id, token, rev, run_id, jobs, program_data, job_data, outputs) = wide;
+        let (id, token, rev, Lossy(run_id), Lossy(jobs), program_data, job_data, outputs) = wide;
+        let (Lossy(program_data), Lossy(job_data), Lossy(outputs)) =
+            (program_data, job_data, outputs);
         ClaimedProgram {
             fence: Fence { id, token, rev },
             run_id: run_id.into(),

@@ -9,6 +9,16 @@ use super::{
 };
 use crate::store::{Change, Failure, Fence, StepWrite, Written, statement::Statement};
 
+/// The last errors with one more; what somebody has spoilt by hand is begun anew.
+macro_rules! history {
+    () => {
+        "errors = json_insert(CASE WHEN NOT json_valid(errors) THEN '[]' \
+           WHEN json_type(errors) <> 'array' THEN '[]' \
+           WHEN json_array_length(errors) < 20 THEN errors \
+           ELSE json_remove(errors, '$[0]') END, '$[#]', json(?))"
+    };
+}
+
 /// Whether others may have something to do after this write.
 pub(super) fn makes_due(write: &StepWrite) -> bool {
     !write.children.is_empty()
@@ -95,16 +105,16 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
     let lease = now.millis.saturating_add(millis(write.lease));
     // Each arrow has two texts, so that the common one touches no index.
     macro_rules! arrow {
-        ($set:literal) => {
+        ($($set:expr),+) => {
             if leased {
                 s.tables.statement(concat!(
-                    "UPDATE \"{t}\" SET rev = rev + 1, updated_at = ?, ", $set,
+                    "UPDATE \"{t}\" SET rev = rev + 1, updated_at = ?, ", $($set),+,
                     " WHERE id = ? AND token = ? AND rev = ? AND errored_at IS NULL",
                     " AND finished_at IS NULL AND ready = 0"
                 ))
             } else {
                 s.tables.statement(concat!(
-                    "UPDATE \"{t}\" SET rev = rev + 1, updated_at = ?, ready = 0, ", $set,
+                    "UPDATE \"{t}\" SET rev = rev + 1, updated_at = ?, ready = 0, ", $($set),+,
                     " WHERE id = ? AND token = ? AND rev = ? AND errored_at IS NULL",
                     " AND finished_at IS NULL"
                 ))
@@ -126,12 +136,12 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
         Change::Advance { next, outputs } => {
             let statement = if leased {
                 arrow!(
-                    "step = step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+                    "step = COALESCE(step, 0) + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
                      completion = NULL, job = ?, outputs = COALESCE(?, outputs)"
                 )
             } else {
                 arrow!(
-                    "step = step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+                    "step = COALESCE(step, 0) + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
                      completion = NULL, job = ?, outputs = COALESCE(?, outputs), lease_until = ?"
                 )
             };
@@ -141,7 +151,7 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
         }
         Change::AdvanceAndRelease { next, outputs } => {
             let statement = arrow!(
-                "step = step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+                "step = COALESCE(step, 0) + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
                  completion = NULL, job = ?, outputs = COALESCE(?, outputs), \
                  lease_until = NULL, worker = NULL, available_at = ?, order_key = ? + priority * 60000, \
                  ready = 1"
@@ -151,7 +161,7 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
         }
         Change::Finish { outputs } => {
             let statement = arrow!(
-                "step = step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+                "step = COALESCE(step, 0) + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
                  completion = NULL, job = NULL, outputs = COALESCE(?, outputs), \
                  lease_until = NULL, worker = NULL, finished_at = ?"
             );
@@ -160,9 +170,8 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
         }
         Change::Retry { failure, after } => {
             let statement = arrow!(
-                "step_retry_count = step_retry_count + 1, crashes = 0, error_message = ?, \
-                 errors = json_insert(CASE WHEN json_array_length(errors) < 20 THEN errors \
-                   ELSE json_remove(errors, '$[0]') END, '$[#]', json(?)), \
+                "step_retry_count = COALESCE(step_retry_count, 0) + 1, crashes = 0, \
+                 error_message = ?, ", history!(), ", \
                  lease_until = NULL, worker = NULL, available_at = ?"
             );
             let statement = statement.text(&failure.message).text(entry(failure, &now.text));
@@ -171,9 +180,7 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
         }
         Change::Fail { failure } => {
             let statement = arrow!(
-                "error_message = ?, \
-                 errors = json_insert(CASE WHEN json_array_length(errors) < 20 THEN errors \
-                   ELSE json_remove(errors, '$[0]') END, '$[#]', json(?)), \
+                "error_message = ?, ", history!(), ", \
                  lease_until = NULL, worker = NULL, errored_at = ?"
             );
             let statement = statement
@@ -248,7 +255,7 @@ fn record_on_stopped(s: &mut Session<'_>, write: &StepWrite) -> Outcome<()> {
         UPDATE "{t}" SET rev = rev + 1, updated_at = ?, job_data = ?, child_ordinal = ?
         WHERE id = ?"#;
     const DONE: &str = r#"
-        UPDATE "{t}" SET rev = rev + 1, updated_at = ?, step = step + 1, step_retry_count = 0,
+        UPDATE "{t}" SET rev = rev + 1, updated_at = ?, step = COALESCE(step, 0) + 1, step_retry_count = 0,
           crashes = 0, child_ordinal = 0, job = ?, outputs = COALESCE(?, outputs),
           lease_until = NULL, worker = NULL
         WHERE id = ?"#;

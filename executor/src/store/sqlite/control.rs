@@ -53,7 +53,7 @@ impl Found {
 
 fn find(s: &mut Session<'_>, run_id: &RunId) -> Outcome<Option<Found>> {
     const FIND: &str = r#"
-        SELECT id, step, jobs, outputs, token, priority, lease_until,
+        SELECT id, COALESCE(step, 0), jobs, outputs, token, priority, lease_until,
           finished_at IS NOT NULL, errored_at IS NOT NULL, waiting IS NOT NULL, unique_key
         FROM "{t}" WHERE run_id = ?"#;
     type Sql = (
@@ -206,7 +206,7 @@ pub(super) fn step_done(
     output: &str,
 ) -> Outcome<()> {
     const DONE: &str = r#"
-        UPDATE "{t}" SET token = token + 1, rev = rev + 1, step = step + 1, step_retry_count = 0,
+        UPDATE "{t}" SET token = token + 1, rev = rev + 1, step = COALESCE(step, 0) + 1, step_retry_count = 0,
           crashes = 0, child_ordinal = 0, completion = NULL, waiting = NULL, outputs = ?, job = ?,
           finished_at = ?, ready = ?, available_at = ?, order_key = ? + priority * 60000,
           lease_until = NULL, worker = NULL, updated_at = ?

@@ -11,6 +11,7 @@ mod control;
 mod create;
 mod query;
 mod schema;
+mod text;
 mod workers;
 
 use std::{
@@ -288,7 +289,8 @@ impl Store for SqliteStore {
     fn register(&self, worker: WorkerRecord) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             self.locks.take(worker.id)?;
-            self.write(move |s| workers::register(s, &worker)).await
+            let locks = self.locks.clone();
+            self.write(move |s| workers::register(s, &worker, &locks)).await
         })
     }
 

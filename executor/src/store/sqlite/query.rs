@@ -2,7 +2,7 @@
 
 use diesel::sql_types::{BigInt, Text};
 
-use super::{Outcome, Session};
+use super::{Outcome, Session, text::Lossy};
 use crate::{
     run_id::RunId,
     store::{
@@ -36,28 +36,37 @@ macro_rules! time {
     };
 }
 
+/// A text, which somebody may have replaced by bytes that JSON can't hold.
+macro_rules! text {
+    ($column:literal) => {
+        concat!("CAST(", $column, " AS TEXT)")
+    };
+}
+
 /// A row as one JSON text; what may be no JSON stays a text in it.
 macro_rules! row {
     () => {
         concat!(
-            "json_object('run_id', COALESCE(run_id, ''), 'name', name, 'state', ", state!(),
-            ", 'queue', queue, 'jobs', jobs, 'step', step, 'step_retry_count', step_retry_count,",
-            " 'program_data', program_data, 'job_data', job_data, 'outputs', outputs,",
-            " 'attributes', attributes, 'priority', priority, 'available_at', available_at,",
+            "json_object('run_id', ", text!("COALESCE(run_id, '')"), ", 'name', ", text!("name"),
+            ", 'state', ", state!(), ", 'queue', ", text!("queue"), ", 'jobs', ", text!("jobs"),
+            ", 'step', step, 'step_retry_count', step_retry_count,",
+            " 'program_data', ", text!("program_data"), ", 'job_data', ", text!("job_data"),
+            ", 'outputs', ", text!("outputs"), ", 'attributes', ", text!("attributes"),
+            ", 'priority', priority, 'available_at', available_at,",
             " 'lease_until', lease_until, 'worker', worker, 'crashes', crashes,",
-            " 'unique_key', unique_key, 'retry_after', retry_after,",
+            " 'unique_key', ", text!("unique_key"), ", 'retry_after', retry_after,",
             " 'parent_run_id', parent_run_id, 'created_at', ", time!("created_at"),
             ", 'updated_at', ", time!("updated_at"), ", 'finished_at', ", time!("finished_at"),
-            ", 'errored_at', ", time!("errored_at"), ", 'error_message', error_message,",
-            " 'errors', errors)"
+            ", 'errored_at', ", time!("errored_at"),
+            ", 'error_message', ", text!("error_message"), ", 'errors', ", text!("errors"), ")"
         )
     };
 }
 
 pub(super) fn get(s: &mut Session<'_>, run_id: &RunId) -> Outcome<Option<ProgramInfo>> {
     const GET: &str = concat!("SELECT ", row!(), " FROM \"{t}\" WHERE run_id = ? ORDER BY id LIMIT 1");
-    let rows = s.tables.statement(GET).text(run_id.as_str()).rows::<Text, String, _>(s.conn)?;
-    Ok(rows.first().map(|row| StoredProgram::read(row)))
+    let rows = s.tables.statement(GET).text(run_id.as_str()).rows::<Text, Lossy, _>(s.conn)?;
+    Ok(rows.first().map(|row| StoredProgram::read(&row.0)))
 }
 
 pub(super) fn list(s: &mut Session<'_>, filter: &Filter) -> Outcome<Vec<ProgramInfo>> {
@@ -90,8 +99,8 @@ pub(super) fn list(s: &mut Session<'_>, filter: &Filter) -> Outcome<Vec<ProgramI
         statement = statement.text(value.as_str());
     }
     let limit = i64::try_from(filter.limit.unwrap_or(100)).unwrap_or(i64::MAX);
-    let rows = statement.int(limit).rows::<Text, String, _>(s.conn)?;
-    Ok(rows.iter().map(|row| StoredProgram::read(row)).collect())
+    let rows = statement.int(limit).rows::<Text, Lossy, _>(s.conn)?;
+    Ok(rows.iter().map(|row| StoredProgram::read(&row.0)).collect())
 }
 
 pub(super) fn children(s: &mut Session<'_>, parent: &RunId) -> Outcome<Vec<RunId>> {

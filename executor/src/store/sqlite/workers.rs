@@ -88,14 +88,18 @@ impl Locks {
     }
 }
 
-pub(super) fn register(s: &mut Session<'_>, worker: &WorkerRecord) -> Outcome<()> {
+pub(super) fn register(s: &mut Session<'_>, worker: &WorkerRecord, locks: &Locks) -> Outcome<()> {
     const REGISTER: &str = r#"
         INSERT INTO "{t}_workers" (id, host, pid, queues, slots, started_at, seen_at)
         VALUES (?, ?, ?, ?, ?, ?, ?)"#;
-    const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE seen_at < ?"#;
+    const ALL: &str = r#"SELECT id FROM "{t}_workers""#;
+    const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE id = ?"#;
+    // The dead leave a row and a file each; their leases are ended by the claims.
+    let all = s.tables.statement(ALL).rows::<Text, String, _>(s.conn)?;
+    for id in all.iter().filter(|id| locks.is_dead(id)) {
+        s.tables.statement(FORGET).text(id).run(s.conn)?;
+    }
     let now = s.now.millis;
-    // A day after its last sign nobody asks for a worker any more.
-    s.tables.statement(FORGET).int(now - 86_400_000).run(s.conn)?;
     s.tables
         .statement(REGISTER)
         .text(worker.id.to_string())
