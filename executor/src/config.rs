@@ -1,6 +1,6 @@
 //! The settings, from the environment and the builder.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, path::Path, str::FromStr, time::Duration};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -145,12 +145,20 @@ impl Config {
         if worker.queues.is_empty() {
             return fail("a worker needs at least one queue");
         }
-        if worker.lease < Duration::from_millis(300) {
-            return fail("the lease must be at least 300ms");
+        if worker.slots > 100_000 {
+            return fail("slots must be at most 100000");
+        }
+        if worker.lease < Duration::from_millis(300) || worker.lease > DAY {
+            return fail("the lease must be at least 300ms and at most a day");
+        }
+        if worker.shutdown_grace > 365 * DAY || worker.cancel_grace > 365 * DAY {
+            return fail("a grace time must be at most a year");
         }
         Ok(())
     }
 }
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn duration(text: &str) -> Result<Duration> {
     humantime::parse_duration(text).map_err(|e| {
@@ -183,6 +191,26 @@ impl DatabaseUrl {
         }
     }
 
+    /// A file by its one true name: the same from whichever folder or link it is opened, also when
+    /// the process changes its folder later.
+    pub(crate) fn resolved(self) -> Self {
+        if self.scheme() != Scheme::Sqlite {
+            return self;
+        }
+        let path = Path::new(self.sqlite_path());
+        let whole = path.canonicalize().or_else(|_| {
+            // The file is not there yet; its folder may be.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
+            Ok::<_, std::io::Error>(path.file_name().map_or(folder.clone(), |name| folder.join(name)))
+        });
+        // Where there is no such folder, opening the file will say so by the name as it was given.
+        match whole.ok().and_then(|path| path.into_os_string().into_string().ok()) {
+            Some(path) => Self(format!("sqlite:{path}")),
+            None => self,
+        }
+    }
+
     /// The file of a `sqlite:` URL.
     pub(crate) fn sqlite_path(&self) -> &str {
         let path = self.0.strip_prefix("sqlite:").unwrap_or(&self.0);
@@ -208,6 +236,9 @@ impl FromStr for DatabaseUrl {
                 let path = rest.strip_prefix("//").unwrap_or(rest);
                 match path {
                     "" => fail("names no file"),
+                    path if path.contains('?') => {
+                        fail("has options after a ?, which the embedded store does not take")
+                    }
                     ":memory:" => fail("names a database in memory, which would survive nothing"),
                     _ => Ok(Self(text.to_owned())),
                 }

@@ -167,6 +167,7 @@ impl Builder {
             change(&mut config)?;
         }
         config.check()?;
+        config.database_url = config.database_url.resolved();
         let store = store::connect(&config).await?;
         Ok(Executor::new(config, store, self.states, Events::new(self.on_error)))
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
@@ -57,7 +57,7 @@ pub(crate) struct Inner {
     pub(crate) states: Arc<States>,
     pub(crate) events: Arc<Events>,
     /// Asks for a heartbeat now: something was stopped.
-    pub(crate) nudge: Arc<Notify>,
+    pub(crate) nudge: watch::Sender<()>,
     /// Asks this process's workers to stop.
     pub(crate) stop: CancellationToken,
     /// This process's workers.
@@ -81,7 +81,7 @@ impl Executor {
             store,
             states: Arc::new(states),
             events: Arc::new(events),
-            nudge: Arc::default(),
+            nudge: watch::Sender::new(()),
             stop: CancellationToken::new(),
             workers: TaskTracker::new(),
             creator: OnceLock::new(),
@@ -98,7 +98,7 @@ impl Executor {
             store: Arc::clone(&self.0.store),
             states: Arc::clone(&self.0.states),
             events: Arc::clone(&self.0.events),
-            nudge: Arc::clone(&self.0.nudge),
+            nudge: self.0.nudge.clone(),
             stop: self.0.stop.clone(),
             workers: self.0.workers.clone(),
             creator: OnceLock::new(),
@@ -159,7 +159,7 @@ impl Executor {
     /// # Errors
     /// The store cannot be read.
     pub async fn workers(&self) -> Result<Vec<WorkerInfo>> {
-        self.store().workers(self.0.config.worker.lease * 3).await
+        self.store().workers(self.0.config.worker.lease.saturating_mul(3)).await
     }
 
     /// What happens in this process's workers from now on.
@@ -174,7 +174,7 @@ impl Executor {
     /// The program has ended already, or the store cannot be written to.
     pub async fn cancel(&self, run_id: &RunId) -> Result<bool> {
         let cancelled = self.store().cancel(run_id.clone(), "cancelled".to_owned()).await?;
-        self.0.nudge.notify_one();
+        self.0.nudge.send_replace(());
         Ok(cancelled)
     }
 
@@ -194,7 +194,7 @@ impl Executor {
     /// The store cannot be written to.
     pub async fn delete(&self, run_id: &RunId) -> Result<bool> {
         let deleted = self.store().delete(run_id.clone()).await?;
-        self.0.nudge.notify_one();
+        self.0.nudge.send_replace(());
         Ok(deleted)
     }
 
@@ -213,7 +213,7 @@ impl Executor {
             .map_err(|e| Error::new(ErrorKind::InvalidData, format!("the output: {e}")))?;
         let output = Some(output.get().to_owned());
         let done = self.store().complete(target.into().0, output).await?;
-        self.0.nudge.notify_one();
+        self.0.nudge.send_replace(());
         Ok(done)
     }
 
@@ -228,7 +228,7 @@ impl Executor {
         message: impl Into<String>,
     ) -> Result<bool> {
         let failed = self.store().fail(target.into().0, message.into()).await?;
-        self.0.nudge.notify_one();
+        self.0.nudge.send_replace(());
         Ok(failed)
     }
 
@@ -239,7 +239,7 @@ impl Executor {
     /// The program has ended, or the store cannot be written to.
     pub async fn hand_off(&self, run_id: &RunId) -> Result<bool> {
         let handed = self.store().hand_off(run_id.clone()).await?;
-        self.0.nudge.notify_one();
+        self.0.nudge.send_replace(());
         Ok(handed)
     }
 
@@ -251,7 +251,7 @@ impl Executor {
     /// The program has ended, or the store cannot be written to.
     pub async fn reschedule(&self, run_id: &RunId, at: SystemTime) -> Result<bool> {
         let done = self.store().reschedule(run_id.clone(), at.into()).await?;
-        self.0.nudge.notify_one();
+        self.0.nudge.send_replace(());
         Ok(done)
     }
 
@@ -308,7 +308,7 @@ impl Executor {
         loop {
             let batch = self.store().prune(age, BATCH).await?;
             pruned += batch;
-            if batch < BATCH {
+            if batch == 0 {
                 return Ok(pruned);
             }
         }

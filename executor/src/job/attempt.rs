@@ -8,6 +8,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -184,6 +185,9 @@ pub async fn run_blocking<T: Send + 'static>(
     _attempt: &Attempt,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JobError> {
+    // The store's own calls use the same pool: bodies that block must leave it some threads.
+    static BODIES: Semaphore = Semaphore::const_new(256);
+    let _turn = BODIES.acquire().await;
     let span = tracing::Span::current();
     match tokio::task::spawn_blocking(move || span.in_scope(|| panic::catch(body))).await {
         Ok(Ok(value)) => Ok(value),

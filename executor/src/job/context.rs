@@ -81,7 +81,9 @@ impl Context {
     }
 
     /// Starts another program: it is stored in the same commit as this step's end (or as the next
-    /// [`Saved`](super::Saved) progress), never without it and never twice.
+    /// [`Saved`](super::Saved) progress), never without it and never twice. Of a child whose unique
+    /// key is taken then, nothing is stored: the other program stands for it, and there is none by
+    /// the returned id.
     ///
     /// # Errors
     /// The program cannot be stored: its data does not become JSON, or it has no jobs.

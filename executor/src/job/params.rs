@@ -315,8 +315,8 @@ impl<T, E> JobReturn for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "a job can't return the error `{Self}`",
     label = "return `JobError`, or an error that `?` takes into it",
-    note = "`?` takes any `std::error::Error + Send + Sync + 'static`: implement it, \
-            for example with `#[derive(thiserror::Error)]`"
+    note = "`?` takes any `std::error::Error + Send + Sync + 'static` (`#[derive(thiserror::Error)]` makes one), \
+            `Box<dyn Error + Send + Sync>`, and texts"
 )]
 pub trait ReturnedError {
     /// Our error.

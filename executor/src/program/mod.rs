@@ -75,8 +75,8 @@ impl<D, L> Program<D, L> {
     pub fn then<J, WhichRun>(mut self, job: J) -> Program<D, (J, L)>
     where
         J: Job<ProgramData: Reads<D>>,
-        // The compiler shows the next line, and can't be told to say more, when an output has two jobs that make it.
-        J: RunsAfter<L, WhichRun>, // `WhichRun` unknown: a job stands twice, its second run is for `then_again`
+        // The next line is all that the compiler can be made to say of an output that two jobs of the list make.
+        J: RunsAfter<L, WhichRun>, // not inferred? a job stands twice: add its second run with `then_again`
     {
         self.erased.push(&job);
         Program { erased: self.erased, list: PhantomData }

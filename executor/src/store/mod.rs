@@ -77,8 +77,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Workers that were seen within the time.
     fn workers(&self, within: Duration) -> StoreFuture<'_, Vec<WorkerInfo>>;
 
-    /// Waits until something may have become due, and not longer than the time.
-    fn changed(&self, at_most: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    /// Hears when something may have become due.
+    fn listener(&self) -> Box<dyn Listener + '_>;
 
     fn get(&self, run_id: RunId) -> StoreFuture<'_, Option<ProgramInfo>>;
     fn list(&self, filter: Filter) -> StoreFuture<'_, Vec<ProgramInfo>>;
@@ -102,6 +102,15 @@ pub(crate) trait Store: Send + Sync + 'static {
     fn set_paused(&self, queue: String, paused: bool) -> StoreFuture<'_, bool>;
     /// Deletes one batch of terminal programs that ended before `age` ago.
     fn prune(&self, age: Duration, limit: usize) -> StoreFuture<'_, usize>;
+}
+
+/// An ear at the store. Each worker has its own.
+pub(crate) trait Listener: Send {
+    /// Counts what changes from now on.
+    fn mark(&mut self);
+
+    /// Waits until something may have become due since the mark, and not longer than the time.
+    fn changed(&mut self, at_most: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// A worker's identity: new at each start.
@@ -128,6 +137,7 @@ pub(crate) struct WorkerRecord {
     pub(crate) pid: u32,
     pub(crate) queues: Vec<String>,
     pub(crate) slots: usize,
+    pub(crate) lease: Duration,
 }
 
 /// A program to be stored.
@@ -161,6 +171,8 @@ pub(crate) struct ClaimRequest {
     /// What this worker runs: it renews these leases where they have ended, and never takes over
     /// from itself (SEMANTICS §2.4).
     pub(crate) running: Vec<Held>,
+    /// How many programs may be taken that seem to kill their workers.
+    pub(crate) suspects: usize,
 }
 
 /// Which jobs a claim may name.
@@ -172,6 +184,12 @@ pub(crate) struct KnownJobs {
 }
 
 impl ClaimRequest {
+    /// From how many crashes on a program is a suspect: it runs beside no other one, so that the
+    /// neighbours of the one that kills do not use up their crashes with it.
+    pub(crate) fn suspect_from(&self) -> u32 {
+        self.max_crashes.saturating_sub(1).clamp(1, 3)
+    }
+
     /// How many programs at this job may be taken.
     pub(crate) fn room_for(&self, job: &str) -> usize {
         if !self.jobs.others && !self.jobs.names.contains(job) {
@@ -191,7 +209,16 @@ pub(crate) struct Claimed {
     /// Whether more was due than was taken.
     pub(crate) more: bool,
     /// Programs that were errored because they killed worker after worker.
-    pub(crate) killed: Vec<RunId>,
+    pub(crate) killed: Vec<Killed>,
+}
+
+/// A program that was errored because its workers died in one step of it.
+#[derive(Debug)]
+pub(crate) struct Killed {
+    pub(crate) run_id: RunId,
+    pub(crate) step: usize,
+    pub(crate) job: String,
+    pub(crate) message: String,
 }
 
 /// A program under a claim: only a claim makes one.
@@ -199,6 +226,8 @@ pub(crate) struct Claimed {
 pub(crate) struct ClaimedProgram {
     pub(crate) fence: Fence,
     pub(crate) run_id: RunId,
+    /// The job that was claimed, and whose room it takes.
+    pub(crate) job: String,
     pub(crate) jobs: String,
     pub(crate) program_data: String,
     pub(crate) job_data: String,
@@ -207,6 +236,8 @@ pub(crate) struct ClaimedProgram {
     pub(crate) retry_count: u32,
     pub(crate) ordinal: u32,
     pub(crate) bytes: usize,
+    /// Whether it seems to kill its workers.
+    pub(crate) suspect: bool,
 }
 
 /// What every write of a running program carries (SEMANTICS §1.1): refused when another claim has

@@ -155,6 +155,9 @@ impl ProgramInfo {
                     format!("due at {due}")
                 })
             }
+            ProgramState::Available if self.available_at.is_none() => Some(
+                "program-executor made it, and its workers run it; `reschedule` makes it ours".to_owned(),
+            ),
             ProgramState::Available => Some("waiting for a free slot of a worker".to_owned()),
             ProgramState::Waiting => Some(match self.available_at {
                 Some(back) => format!("handed off; comes back at {back} unless it is completed"),

@@ -65,7 +65,7 @@ impl Stage {
 
     async fn register(&self, id: WorkerId) {
         let queues = vec!["default".to_owned()];
-        let record = WorkerRecord { id, host: "test".to_owned(), pid: 1, queues, slots: 10 };
+        let record = WorkerRecord { id, host: "test".to_owned(), pid: 1, queues, slots: 10, lease: LEASE };
         self.store.register(record).await.expect("registered");
     }
 
@@ -93,6 +93,7 @@ impl Stage {
             }),
             room: Vec::new(),
             running: Vec::new(),
+            suspects: 1,
         }
     }
 
@@ -316,10 +317,12 @@ pub(super) async fn the_last_crash_ends_the_program(stage: Stage) {
     }
     let claimed = stage.store.claim(stage.request()).await.expect("claimed");
     assert!(claimed.programs.is_empty());
-    assert_eq!(claimed.killed, [run_id.clone()]);
+    assert_eq!(claimed.killed.len(), 1);
+    assert_eq!((&claimed.killed[0].run_id, &*claimed.killed[0].job), (&run_id, "a"));
     let program = stage.get(&run_id).await;
     assert_eq!(program.state, ProgramState::Errored);
     assert_eq!(program.error_message.as_deref(), Some("its worker died 3 times in this step"));
+    assert_eq!(program.errors[0].error, "its worker died 3 times in this step");
 }
 
 pub(super) async fn a_heartbeat_tells_what_was_stopped_or_lost(stage: Stage) {

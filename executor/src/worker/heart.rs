@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{oneshot, watch};
 
 use super::{decide::Cause, running::Running};
 use crate::{
@@ -30,13 +30,13 @@ impl Heart {
         config: Config,
         worker: WorkerId,
         running: Arc<Running>,
-        nudge: Arc<Notify>,
+        nudge: watch::Receiver<()>,
     ) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new()
             .name("executor-heart".to_owned())
-            .spawn(move || runtime.block_on(beat(&config, worker, &running, &nudge, stopped)))
+            .spawn(move || runtime.block_on(beat(&config, worker, &running, nudge, stopped)))
             .map_err(|e| Error::with_source(ErrorKind::Other, "no thread for heartbeats", e))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -55,7 +55,7 @@ async fn beat(
     config: &Config,
     worker: WorkerId,
     running: &Running,
-    nudge: &Notify,
+    mut nudge: watch::Receiver<()>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let lease = config.worker.lease;
@@ -72,7 +72,7 @@ async fn beat(
         let pause = if away { (lease / 10).min(Duration::from_secs(1)) } else { lease / 3 };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = nudge.notified() => {}
+            Ok(()) = nudge.changed() => {}
             _ = &mut stopped => return,
         }
     }

@@ -12,11 +12,15 @@ mod decide;
 mod embed;
 mod heart;
 mod program;
+mod record;
 mod running;
 mod slots;
+mod tell;
 
 use std::{
+    future::poll_fn,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -25,10 +29,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     committer::{Committer, Pending},
-    decide::Cause,
+    decide::{Cause, Tell},
     heart::Heart,
     running::Running,
     slots::{Load, Slots},
+    tell::{Whose, tell},
 };
 use crate::{
     config::{UnknownJob, WorkerConfig},
@@ -36,7 +41,7 @@ use crate::{
     event::Events,
     handle::Inner,
     job::{Registry, States},
-    store::{ClaimRequest, Claimed, KnownJobs, Store, WorkerId, WorkerRecord},
+    store::{ClaimRequest, Claimed, Killed, KnownJobs, Listener, Store, WorkerId, WorkerRecord},
 };
 
 /// Behind all wake-ups: how long a claim is never further away than.
@@ -71,7 +76,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         inner.config.clone(),
         id,
         Arc::clone(&running),
-        Arc::clone(&inner.nudge),
+        inner.nudge.subscribe(),
     )?;
 
     let limits = registry.iter().filter_map(|job| {
@@ -114,8 +119,8 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     dispatch(&shared, &mut programs, shutdown).await;
     wind_down(&shared, &mut programs, &given_up).await;
     drop(shared);
-    // With the last sender gone, the committer ends when all is written. A blocking body that was
-    // left behind may keep one, and is not waited for.
+    // With the last sender gone, the committer ends when all is written. A task that a body has left
+    // behind with its context keeps one, and is not waited for.
     let _ = tokio::time::timeout(Duration::from_secs(1), committer).await;
     heart.stop().await;
     inner.store.deregister(id).await?;
@@ -161,6 +166,7 @@ fn record(id: WorkerId, config: &WorkerConfig) -> WorkerRecord {
         pid: std::process::id(),
         queues: config.queues.clone(),
         slots: config.slots,
+        lease: config.lease,
     }
 }
 
@@ -171,11 +177,17 @@ async fn dispatch(
     shutdown: impl Future<Output = ()>,
 ) {
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut listener = shared.store.listener();
     let mut failed = 0u32;
     loop {
         while programs.try_join_next().is_some() {}
-        // A claim is never dropped half way: a shutdown waits for it, and the programs it took are
-        // given back by the wind-down.
+        if poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await {
+            return;
+        }
+        // What changes from here on, the claim may not have seen.
+        listener.mark();
+        // A claim is never dropped half way: a shutdown waits for it, and what it took is given
+        // back.
         let pause = match claim(shared, programs).await {
             Ok(next) => {
                 if failed > 0 {
@@ -195,7 +207,7 @@ async fn dispatch(
         tokio::select! {
             biased;
             () = &mut shutdown => return,
-            () = wait(shared, pause) => {}
+            () = wait(shared, &mut *listener, pause) => {}
         }
     }
 }
@@ -212,11 +224,11 @@ enum Next {
     After(Duration),
 }
 
-async fn wait(shared: &Shared, next: Next) {
+async fn wait(shared: &Shared, listener: &mut (dyn Listener + '_), next: Next) {
     match next {
         Next::WhenFreed => shared.slots.freed().await,
         Next::WhenDue { at_most, or_freed } => tokio::select! {
-            () = shared.store.changed(at_most) => {}
+            () = listener.changed(at_most) => {}
             () = shared.slots.freed(), if or_freed => {}
         },
         Next::After(pause) => tokio::time::sleep(pause).await,
@@ -239,6 +251,7 @@ async fn claim(shared: &Arc<Shared>, programs: &mut JoinSet<()>) -> Result<Next>
         jobs: Arc::clone(&shared.known),
         room: room.clone(),
         running: shared.running.leases().iter().map(|lease| lease.held).collect(),
+        suspects: shared.slots.suspects(),
     };
     let sent = Instant::now();
     let claimed = shared.store.claim(request).await;
@@ -258,31 +271,30 @@ fn start(
     unused: &mut [(&'static str, usize)],
     sent: Instant,
 ) -> Next {
-    for run_id in &claimed.killed {
-        tracing::error!(%run_id, "its worker died too often in one step: the program is errored");
+    for killed in claimed.killed {
+        let Killed { run_id, step, job, message } = killed;
+        let whose = Whose { run_id: &run_id, step, job: &job, attempt: 1 };
+        tell(shared, &whose, &Tell::Error(message));
     }
     let until = sent + shared.config.lease;
     for program in claimed.programs {
-        let load = Load { bytes: program.bytes };
+        let load = Load { bytes: program.bytes, suspect: program.suspect };
         shared.slots.take(load);
-        if let Some((_, room)) = unused.iter_mut().find(|(job, _)| current_job(&program) == *job) {
-            *room = room.saturating_sub(1);
-        }
+        let limited = unused.iter_mut().find(|(job, room)| program.job == *job && *room > 0);
+        let room = limited.map(|(job, room)| {
+            *room -= 1;
+            *job
+        });
         let lease = shared.running.add(program.fence, until);
-        programs.spawn(program::run(Arc::clone(shared), program, lease, load));
+        programs.spawn(program::run(Arc::clone(shared), program, lease, load, room));
     }
     let at_most = SLOW_POLL.min(claimed.next_due.unwrap_or(SLOW_POLL)).max(Duration::from_millis(1));
     let full = unused.iter().any(|(_, room)| *room == 0);
     Next::WhenDue { at_most, or_freed: claimed.more || full }
 }
 
-/// The name of the job at which a claimed program is.
-fn current_job(program: &crate::store::ClaimedProgram) -> String {
-    let jobs: Vec<String> = serde_json::from_str(&program.jobs).unwrap_or_default();
-    jobs.into_iter().nth(program.step).unwrap_or_default()
-}
-
-/// Ends what runs: first by itself, then cancelled; what is left is given back by its lease's end.
+/// Ends what runs: first by itself, then cancelled. A blocking body can't be ended: it keeps its slot
+/// and its lease, and this worker, till it returns (SEMANTICS §2.3).
 async fn wind_down(shared: &Shared, programs: &mut JoinSet<()>, given_up: &CancellationToken) {
     shared.stopping.cancel();
     if programs.is_empty() {
@@ -296,16 +308,15 @@ async fn wind_down(shared: &Shared, programs: &mut JoinSet<()>, given_up: &Cance
     for lease in shared.running.leases() {
         lease.interrupt(Cause::Shutdown);
     }
-    let grace = shared.config.cancel_grace + Duration::from_secs(1);
+    let grace = shared.config.cancel_grace.saturating_add(Duration::from_secs(1));
     if ended_within(programs, grace).await {
         return;
     }
-    // Only blocking bodies and a store that is away are left. Their programs are claimed by
-    // others when their leases end.
-    tracing::warn!(running = programs.len(), "leaving jobs that can't be ended");
+    // Where the store is away, the steps that could not be recorded run again elsewhere.
     given_up.cancel();
-    programs.abort_all();
-    let _ = ended_within(programs, Duration::from_secs(5)).await;
+    while !ended_within(programs, Duration::from_secs(10)).await {
+        tracing::warn!(running = programs.len(), "waiting for blocking jobs, which can't be ended");
+    }
 }
 
 async fn ended_within(programs: &mut JoinSet<()>, time: Duration) -> bool {

@@ -38,7 +38,10 @@ impl Running {
         let held = Held { id: fence.id, token: fence.token };
         let state = LeaseState { until, cause: None, body: CancellationToken::new() };
         let lease = Arc::new(Lease { held, state: Mutex::new(state) });
-        self.all().insert(fence.id, Arc::clone(&lease));
+        let replaced = self.all().insert(fence.id, Arc::clone(&lease));
+        if let Some(replaced) = replaced {
+            replaced.interrupt(Cause::LeaseLost);
+        }
         lease
     }
 

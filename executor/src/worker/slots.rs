@@ -19,7 +19,10 @@ pub(super) struct Slots {
 #[derive(Debug)]
 struct Free {
     slots: usize,
-    bytes: usize,
+    /// Below zero when one program was let in that goes beyond.
+    bytes: isize,
+    /// Programs that seem to kill their workers run one at a time.
+    suspects: usize,
     /// Room in the jobs that have a limit.
     room: HashMap<&'static str, usize>,
 }
@@ -28,6 +31,7 @@ struct Free {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) bytes: usize,
+    pub(super) suspect: bool,
 }
 
 impl Slots {
@@ -36,7 +40,7 @@ impl Slots {
         bytes: usize,
         limits: impl Iterator<Item = (&'static str, usize)>,
     ) -> Self {
-        let free = Free { slots, bytes, room: limits.collect() };
+        let free = Free { slots, bytes: signed(bytes), suspects: 1, room: limits.collect() };
         Self { free: Mutex::new(free), freed: Notify::new(), all: slots }
     }
 
@@ -47,7 +51,12 @@ impl Slots {
     /// Slots and bytes that are free.
     pub(super) fn available(&self) -> (usize, usize) {
         let free = self.free();
-        (free.slots, free.bytes)
+        (free.slots, usize::try_from(free.bytes).unwrap_or(0))
+    }
+
+    /// How many suspects may be taken.
+    pub(super) fn suspects(&self) -> usize {
+        self.free().suspects
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -72,7 +81,8 @@ impl Slots {
         let mut free = self.free();
         // A claim asks for no more than is free; bytes may go beyond by one program.
         free.slots = free.slots.saturating_sub(1);
-        free.bytes = free.bytes.saturating_sub(load.bytes);
+        free.bytes = free.bytes.saturating_sub(signed(load.bytes));
+        free.suspects = free.suspects.saturating_sub(usize::from(load.suspect));
     }
 
     /// Frees slots, and tells the dispatcher once for all of them.
@@ -82,7 +92,9 @@ impl Slots {
         }
         let mut free = self.free();
         free.slots += loads.len();
-        free.bytes += loads.iter().map(|load| load.bytes).sum::<usize>();
+        let bytes = loads.iter().map(|load| signed(load.bytes)).sum();
+        free.bytes = free.bytes.saturating_add(bytes);
+        free.suspects += loads.iter().filter(|load| load.suspect).count();
         drop(free);
         self.freed.notify_one();
     }
@@ -115,6 +127,10 @@ impl Slots {
     }
 }
 
+fn signed(bytes: usize) -> isize {
+    isize::try_from(bytes).unwrap_or(isize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +151,10 @@ mod tests {
     #[test]
     fn bytes_may_go_beyond_by_one_program() {
         let slots = Slots::new(2, 100, std::iter::empty());
-        slots.take(Load { bytes: 1000 });
+        let large = Load { bytes: 1000, suspect: false };
+        slots.take(large);
         assert_eq!(slots.available(), (1, 0));
+        slots.release(&[large]);
+        assert_eq!(slots.available(), (2, 100), "and leave no more than there was");
     }
 }

@@ -8,6 +8,7 @@ DROP INDEX "{t}_ready";
 ALTER TABLE "{t}" DROP COLUMN completion;
 ALTER TABLE "{t}" DROP COLUMN retry_after;
 ALTER TABLE "{t}" DROP COLUMN waiting;
+ALTER TABLE "{t}" DROP COLUMN busy_until;
 ALTER TABLE "{t}" DROP COLUMN crashes;
 ALTER TABLE "{t}" DROP COLUMN worker;
 ALTER TABLE "{t}" DROP COLUMN lease_until;

@@ -25,6 +25,8 @@ ALTER TABLE "{t}" ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE "{t}" ADD COLUMN lease_until INTEGER;
 ALTER TABLE "{t}" ADD COLUMN worker TEXT;
 ALTER TABLE "{t}" ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+-- Until when a body may still run whose claim was taken away from outside.
+ALTER TABLE "{t}" ADD COLUMN busy_until INTEGER;
 
 -- What it waits for when it was handed off, for how long, and a report that came early.
 ALTER TABLE "{t}" ADD COLUMN waiting TEXT;
@@ -48,6 +50,7 @@ CREATE TABLE "{t}_workers" (
   pid INTEGER NOT NULL,
   queues TEXT NOT NULL,
   slots INTEGER NOT NULL,
+  lease INTEGER NOT NULL,
   started_at INTEGER NOT NULL,
   seen_at INTEGER NOT NULL
 );

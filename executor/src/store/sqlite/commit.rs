@@ -2,22 +2,8 @@
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::{
-    Outcome, Session,
-    create::insert_children,
-    millis,
-};
-use crate::store::{Change, Failure, Fence, StepWrite, Written, statement::Statement};
-
-/// The last errors with one more; what somebody has spoilt by hand is begun anew.
-macro_rules! history {
-    () => {
-        "errors = json_insert(CASE WHEN NOT json_valid(errors) THEN '[]' \
-           WHEN json_type(errors) <> 'array' THEN '[]' \
-           WHEN json_array_length(errors) < 20 THEN errors \
-           ELSE json_remove(errors, '$[0]') END, '$[#]', json(?))"
-    };
-}
+use super::{Outcome, Session, create::insert_children, history, millis};
+use crate::store::{Change, Fence, StepWrite, Written, statement::Statement};
 
 /// Whether others may have something to do after this write.
 pub(super) fn makes_due(write: &StepWrite) -> bool {
@@ -174,7 +160,7 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
                  error_message = ?, ", history!(), ", \
                  lease_until = NULL, worker = NULL, available_at = ?"
             );
-            let statement = statement.text(&failure.message).text(entry(failure, &now.text));
+            let statement = statement.text(&failure.message).text(history::entry(failure, &now.text));
             let due = now.millis.saturating_add(millis(*after));
             fenced(statement.int(due), write.fence).run(s.conn)?
         }
@@ -185,13 +171,13 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
             );
             let statement = statement
                 .text(&failure.message)
-                .text(entry(failure, &now.text))
+                .text(history::entry(failure, &now.text))
                 .text(&now.text);
             fenced(statement, write.fence).run(s.conn)?
         }
         Change::Snooze { after } => {
             let statement = arrow!(
-                "child_ordinal = ?, lease_until = NULL, worker = NULL, available_at = ?"
+                "crashes = 0, child_ordinal = ?, lease_until = NULL, worker = NULL, available_at = ?"
             );
             let due = now.millis.saturating_add(millis(*after));
             fenced(statement.int(i64::from(write.ordinal)).int(due), write.fence).run(s.conn)?
@@ -223,7 +209,7 @@ fn hand_off(
           AND ready <= ?"#;
     const WAIT: &str = r#"
         UPDATE "{t}" SET rev = rev + 1, updated_at = ?, ready = 0, waiting = 'hand_off',
-          child_ordinal = ?, lease_until = NULL, worker = NULL, available_at = ?
+          crashes = 0, child_ordinal = ?, lease_until = NULL, worker = NULL, available_at = ?
         WHERE id = ?"#;
     let found = fenced(s.tables.statement(FOUND), write.fence)
         .int(i64::from(!leased))
@@ -282,30 +268,4 @@ fn record_on_stopped(s: &mut Session<'_>, write: &StepWrite) -> Outcome<()> {
     };
     statement.int(id).run(s.conn)?;
     Ok(())
-}
-
-/// One entry of the column `errors`.
-fn entry(failure: &Failure, at: &str) -> String {
-    #[derive(serde::Serialize)]
-    struct Entry<'a> {
-        at: &'a str,
-        step: usize,
-        job: &'a str,
-        attempt: u32,
-        error: &'a str,
-    }
-    let entry = Entry {
-        at,
-        step: failure.step,
-        job: &failure.job,
-        attempt: failure.attempt,
-        error: cut(&failure.message, 2048),
-    };
-    // Strings and numbers alone: nothing here can fail.
-    serde_json::to_string(&entry).unwrap_or_else(|_| "{}".to_owned())
-}
-
-/// The beginning of a text, at most so many bytes, whole characters.
-fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
 }

@@ -24,6 +24,8 @@ struct Found {
     token: i64,
     priority: i64,
     lease_until: Option<i64>,
+    /// When a body that may still run has ended, or can do no more harm.
+    busy_until: Option<i64>,
     finished: bool,
     errored: bool,
     waiting: bool,
@@ -54,17 +56,19 @@ impl Found {
 fn find(s: &mut Session<'_>, run_id: &RunId) -> Outcome<Option<Found>> {
     const FIND: &str = r#"
         SELECT id, COALESCE(step, 0), jobs, outputs, token, priority, lease_until,
+          MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
           finished_at IS NOT NULL, errored_at IS NOT NULL, waiting IS NOT NULL, unique_key
-        FROM "{t}" WHERE run_id = ?"#;
+        FROM "{t}" WHERE run_id = ? ORDER BY id LIMIT 1"#;
     type Sql = (
-        BigInt, BigInt, Text, Text, BigInt, BigInt, Nullable<BigInt>, BigInt, BigInt, BigInt,
-        Nullable<Text>,
+        BigInt, BigInt, Text, Text, BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>, BigInt, BigInt,
+        BigInt, Nullable<Text>,
     );
     type Row =
-        (i64, i64, String, String, i64, i64, Option<i64>, i64, i64, i64, Option<String>);
+        (i64, i64, String, String, i64, i64, Option<i64>, Option<i64>, i64, i64, i64, Option<String>);
     let rows = s.tables.statement(FIND).text(run_id.as_str()).rows::<Sql, Row, _>(s.conn)?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let (id, step, jobs, outputs, token, priority, lease_until, finished, errored, waiting, key) = row;
+    let (id, step, jobs, outputs, token, priority, lease_until, busy_until, finished, errored, waiting, key) =
+        row;
     Ok(Some(Found {
         id,
         step: usize::try_from(step).unwrap_or(0),
@@ -75,6 +79,7 @@ fn find(s: &mut Session<'_>, run_id: &RunId) -> Outcome<Option<Found>> {
         token,
         priority,
         lease_until,
+        busy_until,
         finished: finished != 0,
         errored: errored != 0,
         waiting: waiting != 0,
@@ -104,7 +109,8 @@ pub(super) fn retry(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
     const RETRY: &str = r#"
         UPDATE "{t}" SET errored_at = NULL, finished_at = ?, token = token + 1, rev = rev + 1,
           step_retry_count = 0, crashes = 0, completion = NULL, waiting = NULL, job = ?,
-          ready = ?, available_at = ?, order_key = ?, lease_until = NULL, worker = NULL,
+          ready = ?, available_at = ?, order_key = ?, busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
+          lease_until = NULL, worker = NULL,
           updated_at = ?
         WHERE id = ?"#;
     let Some(found) = find(s, run_id)? else { return Ok(false) };
@@ -126,7 +132,7 @@ pub(super) fn retry(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
     let now = s.now.clone();
     let job = found.jobs.get(found.step);
     // A body that may still run under the old claim is given until its lease ends.
-    let due = found.lease_until.map_or(now.millis, |lease| lease.max(now.millis));
+    let due = found.busy_until.map_or(now.millis, |busy| busy.max(now.millis));
     s.tables
         .statement(RETRY)
         .maybe_text(job.is_none().then(|| now.text.clone()))
@@ -209,6 +215,7 @@ pub(super) fn step_done(
         UPDATE "{t}" SET token = token + 1, rev = rev + 1, step = COALESCE(step, 0) + 1, step_retry_count = 0,
           crashes = 0, child_ordinal = 0, completion = NULL, waiting = NULL, outputs = ?, job = ?,
           finished_at = ?, ready = ?, available_at = ?, order_key = ? + priority * 60000,
+          busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
           lease_until = NULL, worker = NULL, updated_at = ?
         WHERE id = ?"#;
     let invalid = |e: json::DataError| {
@@ -236,7 +243,8 @@ pub(super) fn step_done(
 pub(super) fn fail(s: &mut Session<'_>, target: &Target, message: &str) -> Outcome<bool> {
     const FAIL: &str = r#"
         UPDATE "{t}" SET token = token + 1, rev = rev + 1, errored_at = ?, error_message = ?,
-          waiting = NULL, completion = NULL, lease_until = NULL, worker = NULL, updated_at = ?
+          waiting = NULL, completion = NULL, busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
+          lease_until = NULL, worker = NULL, updated_at = ?
         WHERE id = ?"#;
     let Some(found) = report(s, target)? else { return Ok(false) };
     let text = s.now.text.clone();
@@ -249,6 +257,7 @@ pub(super) fn hand_off(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
     const HAND_OFF: &str = r#"
         UPDATE "{t}" SET token = token + 1, rev = rev + 1, waiting = 'hand_off', ready = 0,
           available_at = CASE WHEN retry_after IS NULL THEN NULL ELSE ? + retry_after END,
+          busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
           lease_until = NULL, worker = NULL, updated_at = ?
         WHERE id = ?"#;
     let Some(found) = find(s, run_id)? else { return Ok(false) };
@@ -263,8 +272,9 @@ pub(super) fn hand_off(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
 
 pub(super) fn reschedule(s: &mut Session<'_>, run_id: &RunId, at: Timestamp) -> Outcome<bool> {
     const RESCHEDULE: &str = r#"
-        UPDATE "{t}" SET token = token + 1, rev = rev + 1, waiting = NULL, ready = ?,
-          available_at = ?, order_key = ?, lease_until = NULL, worker = NULL, updated_at = ?
+        UPDATE "{t}" SET token = token + 1, rev = rev + 1, waiting = NULL, job = ?, ready = ?,
+          available_at = ?, order_key = ?, busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
+          lease_until = NULL, worker = NULL, updated_at = ?
         WHERE id = ?"#;
     let Some(found) = find(s, run_id)? else { return Ok(false) };
     if let Some(ended) = found.ended() {
@@ -272,9 +282,10 @@ pub(super) fn reschedule(s: &mut Session<'_>, run_id: &RunId, at: Timestamp) -> 
     }
     let now = s.now.clone();
     // Where a body runs under the old claim, not before its lease has ended.
-    let at = found.lease_until.map_or(at.as_millis(), |lease| lease.max(at.as_millis()));
+    let at = found.busy_until.map_or(at.as_millis(), |busy| busy.max(at.as_millis()));
     s.tables
         .statement(RESCHEDULE)
+        .maybe_text(found.jobs.get(found.step))
         .int(i64::from(at <= now.millis))
         .int(at)
         .int(order_key(at, found.priority))
@@ -339,18 +350,26 @@ pub(super) fn set_paused(s: &mut Session<'_>, queue: &str, paused: bool) -> Outc
     Ok(statement.run(s.conn)? > 0)
 }
 
-pub(super) fn prune(s: &mut Session<'_>, age: Duration, limit: usize) -> Outcome<usize> {
-    // Ids grow with time: the oldest programs stand first, and the walk ends at the limit.
-    const PRUNE: &str = r#"
-        DELETE FROM "{t}" WHERE id IN (
-          SELECT id FROM "{t}" NOT INDEXED
-          WHERE COALESCE(errored_at, finished_at)
-            <= strftime('%Y-%m-%d %H:%M:%f', ? / 1000.0, 'unixepoch')
-          ORDER BY id LIMIT ?)
-          AND (errored_at IS NOT NULL OR finished_at IS NOT NULL)"#;
-    Ok(s.tables
-        .statement(PRUNE)
-        .int(s.now.millis.saturating_sub(millis(age)))
-        .int(i64::try_from(limit).unwrap_or(i64::MAX))
-        .run(s.conn)?)
+/// The oldest programs that ended before `age` ago. Only looks: the walk over those that are
+/// younger holds up no writer.
+pub(super) fn prunable(s: &mut Session<'_>, age: Duration, limit: usize) -> Outcome<Vec<i64>> {
+    const PRUNABLE: &str = concat!(
+        "SELECT id FROM \"{t}\" NOT INDEXED WHERE (errored_at IS NOT NULL OR finished_at IS NOT NULL)",
+        " AND ", time!("COALESCE(errored_at, finished_at)"), " <= ? ORDER BY id LIMIT ?"
+    );
+    let before = s.now.millis.saturating_sub(millis(age));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(s.tables.statement(PRUNABLE).int(before).int(limit).rows::<BigInt, i64, _>(s.conn)?)
+}
+
+/// Deletes those of them that have still ended: one that was retried a moment ago stays.
+pub(super) fn prune(s: &mut Session<'_>, age: Duration, ids: &[i64]) -> Outcome<usize> {
+    const PRUNE: &str = concat!(
+        "DELETE FROM \"{t}\" WHERE id IN (SELECT value FROM json_each(?))",
+        " AND (errored_at IS NOT NULL OR finished_at IS NOT NULL)",
+        " AND ", time!("COALESCE(errored_at, finished_at)"), " <= ?"
+    );
+    let before = s.now.millis.saturating_sub(millis(age));
+    let ids = serde_json::to_string(ids).unwrap_or_default();
+    Ok(s.tables.statement(PRUNE).text(ids).int(before).run(s.conn)?)
 }

@@ -5,10 +5,16 @@
 //! goes away does not stop it half way. The engine's times are columns of milliseconds; the times
 //! that program-executor has are text in UTC, as `CURRENT_TIMESTAMP` makes it.
 
+#[macro_use]
+mod history;
+#[macro_use]
+mod instants;
+
 mod claim;
 mod commit;
 mod control;
 mod create;
+mod promote;
 mod query;
 mod schema;
 mod text;
@@ -16,21 +22,25 @@ mod workers;
 
 use std::{
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
 use diesel::{
-    Connection, SqliteConnection,
+    Connection, QueryableByName, RunQueryDsl, SqliteConnection,
     connection::SimpleConnection,
-    result::{DatabaseErrorKind, Error as DieselError},
+    result::Error as DieselError,
     sql_types::{BigInt, Text},
 };
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-use tokio::sync::{Mutex, watch};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 
 use super::{
-    ClaimRequest, Claimed, Created, Filter, Held, NewProgram, ProgramInfo, Pulse, Stats, StepWrite,
+    ClaimRequest, Claimed, Created, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse, Stats, StepWrite,
     Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, statement::Tables,
 };
 use crate::{
@@ -52,8 +62,6 @@ pub(super) struct SqliteStore {
     reader: Mutex<Wrapped>,
     /// Raised when something may have become due.
     changes: watch::Sender<u64>,
-    /// The version of the file that was last seen.
-    seen_version: Mutex<i64>,
     locks: workers::Locks,
 }
 
@@ -85,7 +93,6 @@ impl SqliteStore {
             writer: Mutex::new(connect(&path).await?),
             reader: Mutex::new(connect(&path).await?),
             changes: watch::Sender::new(0),
-            seen_version: Mutex::new(0),
             locks: workers::Locks::beside(&path),
             path,
             tables,
@@ -129,13 +136,43 @@ impl SqliteStore {
     fn ring(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
+}
 
+/// Hears of this process's changes by a signal, and of others' by the file's version.
+struct Ear<'a> {
+    store: &'a SqliteStore,
+    changes: watch::Receiver<u64>,
+    version: i64,
+}
+
+impl Listener for Ear<'_> {
+    fn mark(&mut self) {
+        self.changes.mark_unchanged();
+    }
+
+    fn changed(&mut self, at_most: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            let deadline = Instant::now() + at_most;
+            loop {
+                let next = deadline.min(Instant::now() + WATCH_EVERY);
+                tokio::select! {
+                    _ = self.changes.changed() => return,
+                    () = tokio::time::sleep_until(next) => {}
+                }
+                if Instant::now() >= deadline || self.changed_elsewhere().await {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+impl Ear<'_> {
     /// Whether another connection has changed the file since the last look.
-    async fn changed_elsewhere(&self) -> bool {
-        let mut writer = self.writer.lock().await;
+    async fn changed_elsewhere(&mut self) -> bool {
+        let mut writer = self.store.writer.lock().await;
         let version = writer
             .spawn_blocking(|conn| {
-                use diesel::{QueryableByName, RunQueryDsl};
                 #[derive(QueryableByName)]
                 struct Version {
                     #[diesel(sql_type = BigInt)]
@@ -146,8 +183,7 @@ impl SqliteStore {
             .await;
         // A file that cannot be read now is looked at again, and the claim will say what is wrong.
         let Ok(version) = version else { return false };
-        let mut seen = self.seen_version.lock().await;
-        std::mem::replace(&mut *seen, version.data_version) != version.data_version
+        std::mem::replace(&mut self.version, version.data_version) != version.data_version
     }
 }
 
@@ -227,12 +263,13 @@ fn explain(path: &Path, error: DieselError) -> Error {
     } else {
         ""
     };
+    // What may go better later is the store's; everything else is for that data alone.
+    let later = ["locked", "busy", "full", "I/O", "readonly", "unable to open", "not a database",
+        "malformed database", "disk image", "interrupted", "out of memory"];
     let kind = match &error {
-        DieselError::DatabaseError(
-            DatabaseErrorKind::NotNullViolation | DatabaseErrorKind::CheckViolation,
-            _,
-        ) => ErrorKind::InvalidData,
-        _ if message.contains("too big") => ErrorKind::InvalidData,
+        DieselError::DatabaseError(..) if !later.iter().any(|word| message.contains(word)) => {
+            ErrorKind::InvalidData
+        }
         _ => ErrorKind::Store,
     };
     Error::new(kind, format!("the database {}: {message}{advice}", path.display()))
@@ -263,7 +300,11 @@ impl Store for SqliteStore {
 
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claimed> {
         let locks = self.locks.clone();
-        Box::pin(self.write(move |s| claim::claim(s, &request, &locks)))
+        Box::pin(async move {
+            let claimed = self.write(move |s| claim::claim(s, &request, &locks)).await?;
+            self.locks.sweep();
+            Ok(claimed)
+        })
     }
 
     fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Written>> {
@@ -290,7 +331,9 @@ impl Store for SqliteStore {
         Box::pin(async move {
             self.locks.take(worker.id)?;
             let locks = self.locks.clone();
-            self.write(move |s| workers::register(s, &worker, &locks)).await
+            self.write(move |s| workers::register(s, &worker, &locks)).await?;
+            self.locks.sweep();
+            Ok(())
         })
     }
 
@@ -307,24 +350,8 @@ impl Store for SqliteStore {
         Box::pin(self.read(move |s| workers::live(s, within, &locks)))
     }
 
-    fn changed(
-        &self,
-        at_most: Duration,
-    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        let mut changes = self.changes.subscribe();
-        Box::pin(async move {
-            let deadline = tokio::time::Instant::now() + at_most;
-            loop {
-                let next = deadline.min(tokio::time::Instant::now() + WATCH_EVERY);
-                tokio::select! {
-                    _ = changes.changed() => return,
-                    () = tokio::time::sleep_until(next) => {}
-                }
-                if tokio::time::Instant::now() >= deadline || self.changed_elsewhere().await {
-                    return;
-                }
-            }
-        })
+    fn listener(&self) -> Box<dyn Listener + '_> {
+        Box::new(Ear { store: self, changes: self.changes.subscribe(), version: 0 })
     }
 
     fn get(&self, run_id: RunId) -> StoreFuture<'_, Option<ProgramInfo>> {
@@ -384,7 +411,13 @@ impl Store for SqliteStore {
     }
 
     fn prune(&self, age: Duration, limit: usize) -> StoreFuture<'_, usize> {
-        Box::pin(self.write(move |s| control::prune(s, age, limit)))
+        Box::pin(async move {
+            let ids = self.read(move |s| control::prunable(s, age, limit)).await?;
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            self.write(move |s| control::prune(s, age, &ids)).await
+        })
     }
 }
 

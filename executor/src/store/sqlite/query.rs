@@ -25,17 +25,6 @@ macro_rules! state {
     };
 }
 
-/// A time that program-executor knows: text in UTC, or the milliseconds that JavaScript writes.
-macro_rules! time {
-    ($column:literal) => {
-        concat!(
-            "CASE typeof(", $column, ") WHEN 'integer' THEN ", $column,
-            " WHEN 'real' THEN CAST(", $column, " AS INTEGER)",
-            " ELSE CAST(unixepoch(", $column, ", 'subsec') * 1000 AS INTEGER) END"
-        )
-    };
-}
-
 /// A text, which somebody may have replaced by bytes that JSON can't hold.
 macro_rules! text {
     ($column:literal) => {

@@ -5,14 +5,14 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Text};
 
 use super::{Outcome, Session, millis};
 use crate::{
@@ -27,11 +27,14 @@ pub(super) struct Locks {
     base: PathBuf,
     held: Arc<Mutex<HashMap<WorkerId, File>>>,
     looked: Arc<Mutex<Option<Instant>>>,
+    /// Dead workers whose files can go when the transaction that found them is over: until then a
+    /// reader still sees the worker's row, and asks for the file.
+    dead: Arc<Mutex<Vec<String>>>,
 }
 
 impl Locks {
     pub(super) fn beside(database: &Path) -> Self {
-        Self { base: database.to_owned(), held: Arc::default(), looked: Arc::default() }
+        Self { base: database.to_owned(), held: Arc::default(), looked: Arc::default(), dead: Arc::default() }
     }
 
     fn path(&self, worker: &str) -> PathBuf {
@@ -57,8 +60,7 @@ impl Locks {
 
     pub(super) fn give_back(&self, worker: WorkerId) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
-        // A file that stays behind is taken away by whoever finds its lock free.
-        let _ = fs::remove_file(self.path(&worker.to_string()));
+        self.forget(&worker.to_string());
     }
 
     /// Whether it is time to look for the dead again: busy claims need not do it each time.
@@ -72,34 +74,36 @@ impl Locks {
         due
     }
 
-    /// Whether the process of this worker is gone; where locks do not work, nobody is.
+    /// Whether the process of this worker is gone; where locks do not work, or somebody has taken
+    /// the file away, nobody is, and the lease's time decides.
     fn is_dead(&self, worker: &str) -> bool {
-        let path = self.path(worker);
-        match File::open(&path) {
-            Ok(file) => match file.try_lock() {
-                Ok(()) => {
-                    let _ = fs::remove_file(&path);
-                    true
-                }
-                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
-            },
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        let Ok(file) = File::open(self.path(worker)) else { return false };
+        matches!(file.try_lock(), Ok(()))
+    }
+
+    /// Takes away the files of the dead, after the transaction that found them.
+    pub(super) fn sweep(&self) {
+        let dead = std::mem::take(&mut *self.dead.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in dead {
+            self.forget(&worker);
         }
+    }
+
+    fn forget(&self, worker: &str) {
+        // Nobody minds a file that stays behind.
+        let _ = fs::remove_file(self.path(worker));
     }
 }
 
 pub(super) fn register(s: &mut Session<'_>, worker: &WorkerRecord, locks: &Locks) -> Outcome<()> {
     const REGISTER: &str = r#"
-        INSERT INTO "{t}_workers" (id, host, pid, queues, slots, started_at, seen_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?)"#;
-    const ALL: &str = r#"SELECT id FROM "{t}_workers""#;
-    const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE id = ?"#;
-    // The dead leave a row and a file each; their leases are ended by the claims.
-    let all = s.tables.statement(ALL).rows::<Text, String, _>(s.conn)?;
-    for id in all.iter().filter(|id| locks.is_dead(id)) {
-        s.tables.statement(FORGET).text(id).run(s.conn)?;
-    }
+        INSERT INTO "{t}_workers" (id, host, pid, queues, slots, lease, started_at, seen_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)"#;
+    // A day after its last sign nobody asks for a worker any more.
+    const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE seen_at < ?"#;
     let now = s.now.millis;
+    s.tables.statement(FORGET).int(now - 86_400_000).run(s.conn)?;
+    end_leases_of_the_dead(s, worker.id, locks)?;
     s.tables
         .statement(REGISTER)
         .text(worker.id.to_string())
@@ -107,6 +111,7 @@ pub(super) fn register(s: &mut Session<'_>, worker: &WorkerRecord, locks: &Locks
         .int(i64::from(worker.pid))
         .text(worker.queues.join(","))
         .int(i64::try_from(worker.slots).unwrap_or(i64::MAX))
+        .int(millis(worker.lease))
         .int(now)
         .int(now)
         .run(s.conn)?;
@@ -144,30 +149,38 @@ pub(super) fn live(s: &mut Session<'_>, within: Duration, locks: &Locks) -> Outc
         .collect())
 }
 
-/// Ends the leases of processes that are gone, so that the claim finds them due.
-pub(super) fn end_leases_of_the_dead(
+/// Ends the leases of processes that are gone, so that a claim finds them due. Not at each claim:
+/// see [`Locks::look_is_due`].
+pub(super) fn look_for_the_dead(
     s: &mut Session<'_>,
     this: WorkerId,
     locks: &Locks,
 ) -> Outcome<()> {
-    const HOLDERS: &str = r#"
-        SELECT DISTINCT worker FROM "{t}" INDEXED BY "{t}_due"
-        WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
-          AND COALESCE(lease_until, available_at) > ? AND lease_until IS NOT NULL"#;
+    if locks.look_is_due() { end_leases_of_the_dead(s, this, locks) } else { Ok(()) }
+}
+
+fn end_leases_of_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
+    const OTHERS: &str = r#"SELECT id, lease FROM "{t}_workers" WHERE id <> ?"#;
+    // Its leases end within one lease from now: what is scheduled beyond is not looked at.
     const END: &str = r#"
-        UPDATE "{t}" SET lease_until = ?
+        UPDATE "{t}" INDEXED BY "{t}_due" SET lease_until = ?
         WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
-          AND COALESCE(lease_until, available_at) > ? AND lease_until IS NOT NULL AND worker = ?"#;
-    if !locks.look_is_due() {
-        return Ok(());
-    }
+          AND COALESCE(lease_until, available_at) > ? AND COALESCE(lease_until, available_at) <= ?
+          AND lease_until IS NOT NULL AND worker = ?"#;
+    const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE id = ?"#;
     let now = s.now.millis;
-    let this = this.to_string();
-    let holders = s.tables.statement(HOLDERS).int(now).rows::<Nullable<Text>, Option<String>, _>(s.conn)?;
-    for holder in holders.into_iter().flatten().filter(|holder| *holder != this) {
-        if locks.is_dead(&holder) {
-            tracing::info!(worker = holder, "a worker has died: its programs go to others");
-            s.tables.statement(END).int(now).int(now).text(&holder).run(s.conn)?;
+    let others = s
+        .tables
+        .statement(OTHERS)
+        .text(this.to_string())
+        .rows::<(Text, BigInt), (String, i64), _>(s.conn)?;
+    for (worker, lease) in others {
+        if locks.is_dead(&worker) {
+            tracing::info!(worker, "a worker has died: its programs go to others");
+            let last = now.saturating_add(lease);
+            s.tables.statement(END).int(now).int(now).int(last).text(&worker).run(s.conn)?;
+            s.tables.statement(FORGET).text(&worker).run(s.conn)?;
+            locks.dead.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
         }
     }
     Ok(())
