@@ -12,7 +12,9 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query, sql_types::BigInt};
+use diesel::{
+    Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query, sql_types::BigInt,
+};
 use executor::{Executor, prelude::*};
 
 #[derive(Parser)]
@@ -54,7 +56,9 @@ async fn second() -> Result<(), JobError> {
 
 fn main() -> executor::Result<()> {
     let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     match options.part {
         Some(Part::Drain { file, slots }) => runtime.block_on(drain(&file, slots)),
         None => compare(&options, &runtime),
@@ -62,7 +66,10 @@ fn main() -> executor::Result<()> {
 }
 
 fn compare(options: &Options, runtime: &tokio::runtime::Runtime) -> executor::Result<()> {
-    println!("{} programs of {} no-op jobs, SQLite, synchronous = FULL\n", options.programs, options.steps);
+    println!(
+        "{} programs of {} no-op jobs, SQLite, synchronous = FULL\n",
+        options.programs, options.steps
+    );
     println!("| slots | created /s | one by one /s | programs /s | steps /s | peak memory MiB |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for slots in &options.slots {
@@ -94,7 +101,11 @@ struct Round {
     memory: f64,
 }
 
-fn round(options: &Options, slots: usize, runtime: &tokio::runtime::Runtime) -> executor::Result<Round> {
+fn round(
+    options: &Options,
+    slots: usize,
+    runtime: &tokio::runtime::Runtime,
+) -> executor::Result<Round> {
     // Beside the build, on a real disk: a temporary folder may be memory.
     let folder = tempfile::tempdir_in(std::env::current_exe()?.parent().unwrap_or(Path::new(".")))?;
     let file = folder.path().join("bench.db");
@@ -105,13 +116,26 @@ fn round(options: &Options, slots: usize, runtime: &tokio::runtime::Runtime) -> 
     let text = String::from_utf8(output.stdout)?;
     let mut figures = text.split_whitespace().map(str::parse::<f64>);
     let (Some(Ok(seconds)), Some(Ok(kib))) = (figures.next(), figures.next()) else {
-        return Err(format!("the drain failed: {text} {}", String::from_utf8_lossy(&output.stderr)).into());
+        return Err(format!(
+            "the drain failed: {text} {}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into());
     };
-    Ok(Round { created, singly, drained: options.programs as f64 / seconds, memory: kib / 1024.0 })
+    Ok(Round {
+        created,
+        singly,
+        drained: options.programs as f64 / seconds,
+        memory: kib / 1024.0,
+    })
 }
 
 async fn connect(file: &Path, slots: usize) -> executor::Result<Executor> {
-    executor::builder().database_url(format!("sqlite:{}", file.display())).slots(slots).connect().await
+    executor::builder()
+        .database_url(format!("sqlite:{}", file.display()))
+        .slots(slots)
+        .connect()
+        .await
 }
 
 /// Creates the backlog; programs a second in bulk, and one by one.
@@ -121,7 +145,11 @@ async fn fill(file: &Path, options: &Options) -> executor::Result<(f64, f64)> {
     let program = || {
         let mut program = executor::DynProgram::new(());
         for step in 0..options.steps {
-            program = if step % 2 == 0 { program.then(First) } else { program.then(Second) };
+            program = if step % 2 == 0 {
+                program.then(First)
+            } else {
+                program.then(Second)
+            };
         }
         program
     };
@@ -174,5 +202,6 @@ fn unfinished(conn: &mut SqliteConnection) -> bool {
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    line.and_then(|text| text.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }

@@ -16,12 +16,17 @@ async fn greet(name: String) -> Result<String, JobError> {
 
 #[tokio::main]
 async fn main() -> executor::Result<()> {
-    let executor = executor::builder().database_url("sqlite:embedded.db").connect().await?;
+    let executor = executor::builder()
+        .database_url("sqlite:embedded.db")
+        .connect()
+        .await?;
 
     // The application owns its signals: the worker stops when this future is ready.
     let working = executor.clone();
     let worker = tokio::spawn(async move {
-        working.work_until(async { drop(tokio::signal::ctrl_c().await) }).await
+        working
+            .work_until(async { drop(tokio::signal::ctrl_c().await) })
+            .await
     });
 
     tokio::select! {
@@ -49,18 +54,34 @@ async fn answer(mut stream: TcpStream, executor: &Executor) -> executor::Result<
     let mut request = vec![0; 1024];
     let read = stream.read(&mut request).await?;
     let request = String::from_utf8_lossy(&request[..read]);
-    let name = request.split_whitespace().nth(1).unwrap_or("/").trim_start_matches('/');
+    let name = request
+        .split_whitespace()
+        .nth(1)
+        .unwrap_or("/")
+        .trim_start_matches('/');
     let mut body = String::new();
     if name.is_empty() {
         for program in executor.list(Filter::new().limit(10)).await? {
-            body.push_str(&format!("{} {} {:?}\n", program.run_id, program.state, program.output()));
+            body.push_str(&format!(
+                "{} {} {:?}\n",
+                program.run_id,
+                program.state,
+                program.output()
+            ));
         }
     } else {
-        let run_id = Greet { name: name.to_owned() }.create(executor).await?;
+        let run_id = Greet {
+            name: name.to_owned(),
+        }
+        .create(executor)
+        .await?;
         let program = executor.wait(&run_id).await?;
         body.push_str(&format!("{}: {:?}\n", program.state, program.output()));
     }
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
     stream.write_all((head + &body).as_bytes()).await?;
     Ok(())
 }

@@ -63,7 +63,11 @@ async fn main() -> executor::Result<()> {
         .create(&executor)
         .await?;
     for program in executor.work_until_ended([&run_id]).await? {
-        println!("{}: {}", program.state, program.output().unwrap_or(&"nothing".into()));
+        println!(
+            "{}: {}",
+            program.state,
+            program.output().unwrap_or(&"nothing".into())
+        );
     }
     std::fs::remove_dir_all(folder)?;
     Ok(())

@@ -80,9 +80,21 @@ async fn main() -> executor::Result<()> {
 
     let mut runs = Vec::new();
     for address in ["ada", "nobody", "leaver"] {
-        runs.push(SendMail { address: address.to_owned() }.create(&executor).await?);
+        runs.push(
+            SendMail {
+                address: address.to_owned(),
+            }
+            .create(&executor)
+            .await?,
+        );
     }
-    runs.push(ReadReport { path: "no/such/file".to_owned() }.create(&executor).await?);
+    runs.push(
+        ReadReport {
+            path: "no/such/file".to_owned(),
+        }
+        .create(&executor)
+        .await?,
+    );
     runs.push(WaitForOpening::default().create(&executor).await?);
 
     for program in executor.work_until_ended(&runs).await? {

@@ -23,11 +23,23 @@ async fn import_lines(ctx: Context, lines: u32, mut next: Saved<u32>) -> Result<
 
 #[tokio::main]
 async fn main() -> executor::Result<()> {
-    let executor =
-        executor::builder().database_url("sqlite:saved_progress.db").connect().await?;
+    let executor = executor::builder()
+        .database_url("sqlite:saved_progress.db")
+        .connect()
+        .await?;
     // With the key, a second start finds the unfinished program and creates no other.
-    let created = executor.create(ImportLines::new(60).unique("import")).await?;
-    println!("{} {}", if created.existed { "going on with" } else { "starting" }, created.run_id);
+    let created = executor
+        .create(ImportLines::new(60).unique("import"))
+        .await?;
+    println!(
+        "{} {}",
+        if created.existed {
+            "going on with"
+        } else {
+            "starting"
+        },
+        created.run_id
+    );
     for program in executor.work_until_ended([&created.run_id]).await? {
         println!("{}: {:?} lines", program.state, program.output());
     }

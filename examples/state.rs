@@ -39,7 +39,10 @@ fn welcome(
 async fn main() -> executor::Result<()> {
     executor::builder()
         .database_url("sqlite:state.db")
-        .state(Mailer { from: "hello@example.com".to_owned(), sent: AtomicU64::new(0) })
+        .state(Mailer {
+            from: "hello@example.com".to_owned(),
+            sent: AtomicU64::new(0),
+        })
         .run()
         .await
 }
@@ -51,7 +54,10 @@ mod tests {
     // A job is a plain function: a test calls it with what it needs.
     #[tokio::test]
     async fn a_job_is_tested_as_a_function() {
-        let mailer = State::new(Mailer { from: "test".to_owned(), sent: AtomicU64::new(41) });
+        let mailer = State::new(Mailer {
+            from: "test".to_owned(),
+            sent: AtomicU64::new(41),
+        });
         assert_eq!(write_welcome(mailer, 7).await.ok(), Some(42));
     }
 }

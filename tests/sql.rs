@@ -48,7 +48,9 @@ impl Fresh {
     /// # Panics
     /// The database refuses one of them.
     pub fn batch(&self, text: &str) {
-        self.connection().batch_execute(text).expect("the statements run");
+        self.connection()
+            .batch_execute(text)
+            .expect("the statements run");
     }
 
     /// One value, as text.

@@ -90,9 +90,8 @@ impl Config {
     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut config = Self::default();
         let set = |name: &str, apply: &mut dyn FnMut(&str) -> Result<()>| match lookup(name) {
-            Some(value) if !value.is_empty() => {
-                apply(&value).map_err(|e| Error::new(ErrorKind::Configuration, format!("{name}: {e}")))
-            }
+            Some(value) if !value.is_empty() => apply(&value)
+                .map_err(|e| Error::new(ErrorKind::Configuration, format!("{name}: {e}"))),
             _ => Ok(()),
         };
         set("DATABASE_URL", &mut |v| {
@@ -105,7 +104,11 @@ impl Config {
         })?;
         let worker = &mut config.worker;
         set("EXECUTOR_QUEUE", &mut |v| {
-            worker.queues = v.split(',').map(|q| q.trim().to_owned()).filter(|q| !q.is_empty()).collect();
+            worker.queues = v
+                .split(',')
+                .map(|q| q.trim().to_owned())
+                .filter(|q| !q.is_empty())
+                .collect();
             Ok(())
         })?;
         set("EXECUTOR_SLOTS", &mut |v| {
@@ -200,12 +203,20 @@ impl DatabaseUrl {
         let path = Path::new(self.sqlite_path());
         let whole = path.canonicalize().or_else(|_| {
             // The file is not there yet; its folder may be.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
-            Ok::<_, std::io::Error>(path.file_name().map_or(folder.clone(), |name| folder.join(name)))
+            Ok::<_, std::io::Error>(
+                path.file_name()
+                    .map_or(folder.clone(), |name| folder.join(name)),
+            )
         });
         // Where there is no such folder, opening the file will say so by the name as it was given.
-        match whole.ok().and_then(|path| path.into_os_string().into_string().ok()) {
+        match whole
+            .ok()
+            .and_then(|path| path.into_os_string().into_string().ok())
+        {
             Some(path) => Self(format!("sqlite:{path}")),
             None => self,
         }
@@ -254,7 +265,9 @@ impl FromStr for DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((scheme, rest)) = self.0.split_once("://") else { return f.write_str(&self.0) };
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return f.write_str(&self.0);
+        };
         let authority = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
         match authority.rfind('@') {
             Some(at) if self.scheme() != Scheme::Sqlite => {
@@ -300,7 +313,10 @@ impl FromStr for TableName {
         } else {
             return Ok(Self(text.to_owned()));
         };
-        Err(Error::new(ErrorKind::Configuration, format!("the table name {text:?} {problem}")))
+        Err(Error::new(
+            ErrorKind::Configuration,
+            format!("the table name {text:?} {problem}"),
+        ))
     }
 }
 
@@ -310,7 +326,9 @@ mod tests {
 
     #[test]
     fn a_printed_url_has_no_password() {
-        let url: DatabaseUrl = "postgres://ada:secret@db/app?password=x".parse().expect("a URL");
+        let url: DatabaseUrl = "postgres://ada:secret@db/app?password=x"
+            .parse()
+            .expect("a URL");
         assert_eq!(format!("{url:?}"), "postgres://ada@db/app");
         let url: DatabaseUrl = "mysql://ada:se@cret@db/app".parse().expect("a URL");
         assert_eq!(url.to_string(), "mysql://ada@db/app");

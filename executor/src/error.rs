@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Any error, boxed: what [`Error`] and [`JobError`](crate::JobError) are made from.
+/// Any error, boxed: what [`Error`] and [`JobError`](struct@crate::JobError) are made from.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// The result of everything that talks to the store.
@@ -18,7 +18,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// fn read() -> executor::Result<u32> {
 ///     Ok("seven".parse::<u32>()?)
 /// }
-/// assert_eq!(format!("{:?}", read().unwrap_err()), "invalid digit found in string");
+/// assert_eq!(format!("{:?}", read().expect_err("it is wrong")), "invalid digit found in string");
 /// ```
 pub struct Error(Box<Inner>);
 
@@ -67,7 +67,11 @@ pub enum ErrorKind {
 impl Error {
     /// An error of this kind; the text is one line, in lower case, and says what to do next.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            source: None,
+        }))
     }
 
     pub(crate) fn with_source(
@@ -75,7 +79,11 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<BoxError>,
     ) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: Some(source.into()) }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            source: Some(source.into()),
+        }))
     }
 
     /// The condition that code can decide by.
@@ -141,7 +149,7 @@ mod tests {
         fn parse() -> Result<u8> {
             Ok("x".parse::<u8>()?)
         }
-        let error = parse().unwrap_err();
+        let error = parse().expect_err("it is wrong");
         assert_eq!(error.kind(), ErrorKind::Other);
         assert_eq!(error.to_string(), "invalid digit found in string");
     }
@@ -150,6 +158,9 @@ mod tests {
     fn debug_is_one_line_with_the_chain() {
         let io = std::io::Error::other("disk on fire");
         let error = Error::with_source(ErrorKind::Store, "the store can't be opened", io);
-        assert_eq!(format!("{error:?}"), "the store can't be opened: disk on fire");
+        assert_eq!(
+            format!("{error:?}"),
+            "the store can't be opened: disk on fire"
+        );
     }
 }

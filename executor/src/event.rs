@@ -69,7 +69,7 @@ pub enum Event {
     Missed(u64),
 }
 
-type ErrorHook = Arc<dyn Fn(&Event) + Send + Sync>;
+pub(crate) type ErrorHook = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Where events are raised.
 pub(crate) struct Events {
@@ -80,7 +80,10 @@ pub(crate) struct Events {
 impl Events {
     pub(crate) fn new(on_error: Vec<ErrorHook>) -> Self {
         // Readers are bounded: the slow one gets a counted gap.
-        Self { sender: broadcast::Sender::new(1024), on_error }
+        Self {
+            sender: broadcast::Sender::new(1024),
+            on_error,
+        }
     }
 
     /// Raises an event; it is not even made where nobody listens.

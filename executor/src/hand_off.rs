@@ -20,7 +20,11 @@ pub struct HandOffToken {
 
 impl HandOffToken {
     pub(crate) fn new(run_id: RunId, step: usize, number: i64) -> Self {
-        Self { run_id, step, number }
+        Self {
+            run_id,
+            step,
+            number,
+        }
     }
 
     /// The program that was handed off.
@@ -69,7 +73,13 @@ mod tests {
     #[test]
     fn comes_back_from_its_text() {
         let token = HandOffToken::new("a/b".into(), 3, 17);
-        assert_eq!(token.to_string().parse::<HandOffToken>().expect("its own text"), token);
+        assert_eq!(
+            token
+                .to_string()
+                .parse::<HandOffToken>()
+                .expect("its own text"),
+            token
+        );
         assert!("a/b".parse::<HandOffToken>().is_err());
         assert!("/1/2".parse::<HandOffToken>().is_err());
     }

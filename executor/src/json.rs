@@ -31,7 +31,10 @@ impl std::error::Error for DataError {}
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, DataError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(data_error)?;
-    deserializer.end().map_err(|e| DataError { path: ".".into(), problem: e.to_string() })?;
+    deserializer.end().map_err(|e| DataError {
+        path: ".".into(),
+        problem: e.to_string(),
+    })?;
     Ok(value)
 }
 
@@ -45,26 +48,36 @@ pub(crate) fn read_strictly<T: DeserializeOwned>(text: &str) -> Result<T, DataEr
         unknown.get_or_insert_with(|| path.to_string());
     });
     match (value, unknown) {
-        (Err(error), _) => {
-            Err(data_error(serde_path_to_error::Error::new(track.path(), error)))
-        }
-        (Ok(_), Some(field)) => {
-            Err(DataError { path: field, problem: "no such field".to_owned() })
-        }
+        (Err(error), _) => Err(data_error(serde_path_to_error::Error::new(
+            track.path(),
+            error,
+        ))),
+        (Ok(_), Some(field)) => Err(DataError {
+            path: field,
+            problem: "no such field".to_owned(),
+        }),
         (Ok(value), None) => Ok(value),
     }
 }
 
 fn data_error(error: serde_path_to_error::Error<serde_json::Error>) -> DataError {
-    DataError { path: error.path().to_string(), problem: error.inner().to_string() }
+    DataError {
+        path: error.path().to_string(),
+        problem: error.inner().to_string(),
+    }
 }
 
 /// Writes `value` as text, refusing what not every store can hold.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, DataError> {
-    let fail = |problem: String| DataError { path: ".".into(), problem };
+    let fail = |problem: String| DataError {
+        path: ".".into(),
+        problem,
+    };
     let raw = serde_json::value::to_raw_value(value).map_err(|e| fail(e.to_string()))?;
     if has_nul(raw.get()) {
-        return Err(fail("text with the character \\u0000 can't be stored".to_owned()));
+        return Err(fail(
+            "text with the character \\u0000 can't be stored".to_owned(),
+        ));
     }
     Ok(raw)
 }
@@ -106,11 +119,14 @@ mod tests {
             #[allow(dead_code)] // only read by the deserializer
             inner: Vec<u8>,
         }
-        let error = read::<Outer>(r#"{"inner": [1, 2, "x"]}"#).unwrap_err();
-        assert!(error.to_string().starts_with("at inner[2]: invalid type"), "{error}");
-        let error = read_strictly::<Outer>(r#"{"inner": [], "iner": 1}"#).unwrap_err();
+        let error = read::<Outer>(r#"{"inner": [1, 2, "x"]}"#).expect_err("it is wrong");
+        assert!(
+            error.to_string().starts_with("at inner[2]: invalid type"),
+            "{error}"
+        );
+        let error = read_strictly::<Outer>(r#"{"inner": [], "iner": 1}"#).expect_err("it is wrong");
         assert_eq!(error.to_string(), "at iner: no such field");
-        let error = read::<Outer>("{nonsense").unwrap_err();
+        let error = read::<Outer>("{nonsense").expect_err("it is wrong");
         assert!(error.to_string().contains("line 1 column 2"), "{error}");
     }
 

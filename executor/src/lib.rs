@@ -44,7 +44,7 @@
 //!
 //! - [`job`](macro@job): the attribute, and what a function's parameters get: [`ProgramData`],
 //!   [`Output`], [`Saved`], [`State`], [`Context`], and fields of the job's data.
-//! - [`JobError`]: what each error of a job does; [`OrRetry`] chooses at the place, and
+//! - [`JobError`](struct@JobError): what each error of a job does; [`OrRetry`] chooses at the place, and
 //!   `#[derive(JobError)]` by the variant.
 //! - [`Program`], [`ProgramExt`], [`DynProgram`]: lists of jobs, and when and where they run.
 //! - [`program`](macro@program): programs with a name, which the command line can start.
@@ -64,7 +64,11 @@
 
 #![cfg_attr(
     not(feature = "sqlite"),
-    allow(dead_code, unused_imports, reason = "much is there for the stores only")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "much is there for the stores only"
+    )
 )]
 
 #[cfg(feature = "cli")]
@@ -72,8 +76,8 @@ mod cli;
 mod config;
 mod error;
 mod event;
-mod handle;
 mod hand_off;
+mod handle;
 mod job;
 mod json;
 pub mod program;
@@ -124,7 +128,9 @@ pub mod __private {
             ProgramDataNeed, ProgramDataParam, ReturnedError, SavedParam, StateNeed, StateParam,
             Verdict, encode, run_blocking, sendable,
         },
-        program::{Argument, ArgumentKind, Arguments, ProgramDefinition, ProgramFuture, ProgramReturn},
+        program::{
+            Argument, ArgumentKind, Arguments, ProgramDefinition, ProgramFuture, ProgramReturn,
+        },
     };
 }
 

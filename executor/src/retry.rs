@@ -17,7 +17,11 @@ pub struct RetryPolicy {
 impl RetryPolicy {
     /// At most `max_retries` retries, the first after `min`, none later than `max`.
     pub const fn new(max_retries: u32, min: Duration, max: Duration) -> Self {
-        Self { max_retries, min, max }
+        Self {
+            max_retries,
+            min,
+            max,
+        }
     }
 
     /// The retries after which an error is fatal.
@@ -76,6 +80,9 @@ mod tests {
         let policy = RetryPolicy::new(2, Duration::ZERO, Duration::ZERO);
         assert_eq!(policy.delay(1), Some(Duration::ZERO));
         assert_eq!(policy.delay(2), None);
-        assert_eq!(RetryPolicy::new(0, Duration::ZERO, Duration::ZERO).delay(0), None);
+        assert_eq!(
+            RetryPolicy::new(0, Duration::ZERO, Duration::ZERO).delay(0),
+            None
+        );
     }
 }

@@ -22,7 +22,11 @@ impl RunId {
     /// that a step which runs again starts no child twice.
     pub(crate) fn child(&self, step: u32, ordinal: u32) -> Self {
         let name = format!("{}/{step}/{ordinal}", self.0);
-        Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string().into())
+        Self(
+            Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
+                .to_string()
+                .into(),
+        )
     }
 
     /// The id as text.

@@ -52,7 +52,11 @@ impl From<Timestamp> for SystemTime {
     fn from(time: Timestamp) -> Self {
         let span = Duration::from_micros(time.0.unsigned_abs());
         // Both sums stay in range: i64 microseconds reach 292,000 years either way.
-        if time.0 >= 0 { UNIX_EPOCH + span } else { UNIX_EPOCH - span }
+        if time.0 >= 0 {
+            UNIX_EPOCH + span
+        } else {
+            UNIX_EPOCH - span
+        }
     }
 }
 
@@ -86,7 +90,10 @@ mod tests {
 
     #[test]
     fn before_the_epoch_and_far_ahead_do_not_panic() {
-        assert_eq!(Timestamp::from(SystemTime::from(Timestamp(-5))), Timestamp(-5));
+        assert_eq!(
+            Timestamp::from(SystemTime::from(Timestamp(-5))),
+            Timestamp(-5)
+        );
         assert_eq!(Timestamp(i64::MAX).to_string(), format!("{}µs", i64::MAX));
     }
 }

@@ -49,17 +49,31 @@ fn data_from_outside_is_checked_before_it_is_stored() {
     assert!(text.contains("missing field `value`"), "{text}");
     let (_, text) = refused(&["number"], json!(1), json!({"number": {"value": "x"}}));
     assert!(text.contains("at value: invalid type"), "{text}");
-    let (_, text) = refused(&["number"], json!(1), json!({"number": {"value": 1, "fcator": 2}}));
+    let (_, text) = refused(
+        &["number"],
+        json!(1),
+        json!({"number": {"value": 1, "fcator": 2}}),
+    );
     assert!(text.contains("at fcator: no such field"), "{text}");
     let data = json!({"number": {"value": 1}, "sum": {}});
     let (_, text) = refused(&["number"], json!(1), data);
-    assert!(text.contains("\"sum\", which is no job of this program"), "{text}");
-    let (kind, text) = refused(&["sum", "number"], json!(1), json!({"number": {"value": 1}}));
+    assert!(
+        text.contains("\"sum\", which is no job of this program"),
+        "{text}"
+    );
+    let (kind, text) = refused(
+        &["sum", "number"],
+        json!(1),
+        json!({"number": {"value": 1}}),
+    );
     assert_eq!(kind, ErrorKind::InvalidProgram);
     assert!(text.contains("needs the output of \"number\""), "{text}");
     let data = json!({"number": {"value": 1}});
     let (_, text) = refused(&["number", "sum"], json!("one"), data);
-    assert!(text.contains("program data") && text.contains("invalid type"), "{text}");
+    assert!(
+        text.contains("program data") && text.contains("invalid type"),
+        "{text}"
+    );
     let (_, text) = refused(&[], json!(1), json!({}));
     assert!(text.contains("list of jobs is empty"), "{text}");
     let (_, text) = refused(&["shift"], json!("a\u{0}b"), json!({"shift": {"by": 1}}));
@@ -80,8 +94,14 @@ async fn a_repeated_job_has_data_and_output_of_its_own() {
     let fresh = Fresh::new();
     let executor = fresh.builder().connect().await.expect("connected");
     let typed = Program::new(100_u64)
-        .then(Number { value: 1, factor: None })
-        .then_again(Number { value: 2, factor: Some(10) })
+        .then(Number {
+            value: 1,
+            factor: None,
+        })
+        .then_again(Number {
+            value: 2,
+            factor: Some(10),
+        })
         .then_if(false, Shift { by: 1000 })
         .then(Sum)
         .create(&executor)
@@ -95,10 +115,16 @@ async fn a_repeated_job_has_data_and_output_of_its_own() {
         .create(&executor)
         .await
         .expect("created");
-    let all = executor.work_until_ended([&typed, &from_json]).await.expect("they end");
+    let all = executor
+        .work_until_ended([&typed, &from_json])
+        .await
+        .expect("they end");
     // The nearest earlier run counts.
     assert_eq!(all[0].output(), Some(&json!(120)));
-    assert_eq!(all[0].outputs, json!({"number": 1, "number#2": 20, "sum": 120}));
+    assert_eq!(
+        all[0].outputs,
+        json!({"number": 1, "number#2": 20, "sum": 120})
+    );
     assert_eq!(all[1].output(), Some(&json!(1120)));
 }
 
@@ -108,13 +134,19 @@ async fn jobs_may_be_added_in_loops() {
     let executor = fresh.builder().connect().await.expect("connected");
     let shifts = (1..=3).map(|by| Shift { by });
     let program = Program::new(1_u64)
-        .then(Number { value: 1, factor: None })
+        .then(Number {
+            value: 1,
+            factor: None,
+        })
         .then_each(shifts)
         .then(Sum)
         .create(&executor)
         .await
         .expect("created");
-    let all = executor.work_until_ended([&program]).await.expect("it ends");
+    let all = executor
+        .work_until_ended([&program])
+        .await
+        .expect("it ends");
     assert_eq!(all[0].output(), Some(&json!(5)), "the last of them counts");
 }
 
@@ -122,7 +154,8 @@ async fn jobs_may_be_added_in_loops() {
 async fn untyped(ctx: Context, kept: Option<u32>) -> Result<Value, JobError> {
     let data = ctx.job_data();
     data.set("seen", &kept).await?;
-    data.merge(object(json!({"nested": {"a": 1}, "gone": null}))).await?;
+    data.merge(object(json!({"nested": {"a": 1}, "gone": null})))
+        .await?;
     data.merge(object(json!({"nested": {"b": 2}}))).await?;
     assert_eq!(data.get::<u32>("missing")?, None);
     Ok(Value::Object(data.all()?))
@@ -132,25 +165,44 @@ async fn untyped(ctx: Context, kept: Option<u32>) -> Result<Value, JobError> {
 async fn untyped_job_data_merges_shallowly_and_keeps_null() {
     let fresh = Fresh::new();
     let executor = fresh.builder().connect().await.expect("connected");
-    let run_id = Untyped { kept: Some(7) }.create(&executor).await.expect("created");
-    let program = executor.work_until_ended([&run_id]).await.expect("it ends").remove(0);
+    let run_id = Untyped { kept: Some(7) }
+        .create(&executor)
+        .await
+        .expect("created");
+    let program = executor
+        .work_until_ended([&run_id])
+        .await
+        .expect("it ends")
+        .remove(0);
     let all = json!({"kept": 7, "seen": 7, "nested": {"b": 2}, "gone": null});
     assert_eq!(program.output(), Some(&all));
-    assert_eq!(program.job_data["untyped"], all, "what was read is what is stored");
+    assert_eq!(
+        program.job_data["untyped"], all,
+        "what was read is what is stored"
+    );
 }
 
 #[job]
 async fn parent(ctx: Context, children: u64) -> Result<Vec<RunId>, JobError> {
-    (1..=children).map(|by| ctx.start(Shift { by }.queue("children"))).collect()
+    (1..=children)
+        .map(|by| ctx.start(Shift { by }.queue("children")))
+        .collect()
 }
 
 #[tokio::test]
 async fn a_job_starts_programs_with_its_step() {
     let fresh = Fresh::new();
-    let executor =
-        fresh.builder().queues(["default", "children"]).connect().await.expect("connected");
+    let executor = fresh
+        .builder()
+        .queues(["default", "children"])
+        .connect()
+        .await
+        .expect("connected");
     let working = Working::start(&executor);
-    let run_id = Parent { children: 3 }.create(&executor).await.expect("created");
+    let run_id = Parent { children: 3 }
+        .create(&executor)
+        .await
+        .expect("created");
     let program = ended(&executor, &run_id).await;
     let children = executor.children(&run_id).await.expect("read");
     assert_eq!(program.output(), Some(&json!(children)));
@@ -173,9 +225,20 @@ async fn the_handle_tells_what_it_did() {
     assert!(!executor.retry(&nobody).await.expect("reached"));
     assert!(!executor.delete(&nobody).await.expect("reached"));
     assert!(!executor.complete(&nobody, 1).await.expect("reached"));
-    assert!(!executor.set_attributes(&nobody, json!({})).await.expect("reached"));
-    assert_eq!(executor.wait(&nobody).await.expect_err("gone").kind(), ErrorKind::NotFound);
-    let error = executor.set_attributes(&nobody, 7).await.expect_err("no object");
+    assert!(
+        !executor
+            .set_attributes(&nobody, json!({}))
+            .await
+            .expect("reached")
+    );
+    assert_eq!(
+        executor.wait(&nobody).await.expect_err("gone").kind(),
+        ErrorKind::NotFound
+    );
+    let error = executor
+        .set_attributes(&nobody, 7)
+        .await
+        .expect_err("no object");
     assert_eq!(error.kind(), ErrorKind::InvalidData);
 
     let run_id = Shift { by: 1 }
@@ -185,12 +248,21 @@ async fn the_handle_tells_what_it_did() {
         .create(&executor)
         .await
         .expect("created");
-    let found = executor.list(Filter::new().queue("slow").name("shifting")).await.expect("read");
+    let found = executor
+        .list(Filter::new().queue("slow").name("shifting"))
+        .await
+        .expect("read");
     assert_eq!(found[0].attributes, json!({"customer": 7}));
     let stats = executor.stats().await.expect("read");
     assert_eq!(stats.queues["slow"].states[&ProgramState::Available], 1);
     assert!(executor.cancel(&run_id).await.expect("there"));
-    assert_eq!(executor.prune(std::time::Duration::ZERO).await.expect("pruned"), 1);
+    assert_eq!(
+        executor
+            .prune(std::time::Duration::ZERO)
+            .await
+            .expect("pruned"),
+        1
+    );
     assert!(executor.get(&run_id).await.expect("read").is_none());
 }
 
@@ -198,7 +270,12 @@ async fn the_handle_tells_what_it_did() {
 async fn a_watch_shows_each_step() {
     let fresh = Fresh::new();
     let executor = fresh.builder().connect().await.expect("connected");
-    let program = Program::new(1_u64).then(Number { value: 1, factor: None }).then(Sum);
+    let program = Program::new(1_u64)
+        .then(Number {
+            value: 1,
+            factor: None,
+        })
+        .then(Sum);
     let run_id = program.create(&executor).await.expect("created");
     let mut watch = executor.watch(&run_id);
     let first = watch.next().await.expect("there").expect("as it is");
@@ -217,15 +294,23 @@ async fn a_watch_shows_each_step() {
 async fn many_are_created_at_once_each_with_its_result() {
     let fresh = Fresh::new();
     let executor = fresh.builder().connect().await.expect("connected");
-    let mut programs: Vec<DynProgram> =
-        (0..2500).map(|by| Shift { by }.erase().then(Shift { by })).collect();
+    let mut programs: Vec<DynProgram> = (0..2500)
+        .map(|by| Shift { by }.erase().then(Shift { by }))
+        .collect();
     programs.insert(1, DynProgram::new(()).then_named("nobody", &json!({})));
     let created = executor.create_many(programs).await.expect("stored");
     assert_eq!(created.len(), 2501);
-    let wrong: Vec<_> = created.iter().enumerate().filter(|(_, one)| one.is_err()).collect();
+    let wrong: Vec<_> = created
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.is_err())
+        .collect();
     assert_eq!(wrong.len(), 1);
     assert_eq!(wrong[0].0, 1);
-    assert_eq!(executor.stats().await.expect("read").states[&ProgramState::Available], 2500);
+    assert_eq!(
+        executor.stats().await.expect("read").states[&ProgramState::Available],
+        2500
+    );
 }
 
 #[tokio::test]
@@ -240,5 +325,8 @@ async fn a_handle_can_stop_its_workers() {
     ended(&executor, &run_id).await;
     executor.shutdown().await;
     working.await.expect("no panic").expect("stopped");
-    until("no worker is listed", async || executor.workers().await.expect("read").is_empty()).await;
+    until("no worker is listed", async || {
+        executor.workers().await.expect("read").is_empty()
+    })
+    .await;
 }

@@ -25,10 +25,21 @@ fn no_import_goes_upward() {
     assert!(files.len() > 20, "the sources are there");
     let mut wrong = Vec::new();
     for file in files {
-        let relative = file.strip_prefix(&src).expect("below src").to_string_lossy().into_owned();
-        let module = relative.trim_end_matches(".rs").split('/').next().unwrap_or_default();
+        let relative = file
+            .strip_prefix(&src)
+            .expect("below src")
+            .to_string_lossy()
+            .into_owned();
+        let module = relative
+            .trim_end_matches(".rs")
+            .split('/')
+            .next()
+            .unwrap_or_default();
         let Some(own) = floor(module) else {
-            assert_eq!(module, "lib", "{relative} is on no floor: name it in ARCHITECTURE.md");
+            assert_eq!(
+                module, "lib",
+                "{relative} is on no floor: name it in ARCHITECTURE.md"
+            );
             continue;
         };
         let text = fs::read_to_string(&file).expect("readable");
@@ -87,7 +98,10 @@ fn imports(text: &str) -> Vec<String> {
     found
         .into_iter()
         .map(|path| {
-            path.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+            path.trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
         })
         .filter(|module: &String| !module.is_empty())
         .collect()

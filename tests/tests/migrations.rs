@@ -24,7 +24,10 @@ const PROGRAM_EXECUTOR: &str = "
 
 /// What somebody else has made in the database before us.
 fn batch(fresh: &Fresh, text: &str) {
-    fresh.connection().batch_execute(text).expect("the statements run");
+    fresh
+        .connection()
+        .batch_execute(text)
+        .expect("the statements run");
 }
 
 #[tokio::test]
@@ -34,11 +37,18 @@ async fn a_table_of_program_executor_is_taken_over_in_place() {
     let executor = fresh.builder().connect().await.expect("taken over");
     assert!(executor.migrate().await.expect("twice").is_empty());
     let get = async |run_id: &str| {
-        executor.get(&RunId::from(run_id)).await.expect("read").expect("no row is lost")
+        executor
+            .get(&RunId::from(run_id))
+            .await
+            .expect("read")
+            .expect("no row is lost")
     };
     let finished = get("1").await;
     assert_eq!(finished.state, ProgramState::Finished);
-    assert_eq!(finished.finished_at.expect("set").to_string(), "2023-11-14T22:13:20.000Z");
+    assert_eq!(
+        finished.finished_at.expect("set").to_string(),
+        "2023-11-14T22:13:20.000Z"
+    );
     let errored = get("2").await;
     assert_eq!(errored.state, ProgramState::Errored);
     assert_eq!(errored.error_message.as_deref(), Some("broken"));
@@ -54,21 +64,41 @@ async fn a_table_of_program_executor_is_taken_over_in_place() {
     assert_eq!(get("4").await.step, 0);
     // What was errored there can be retried here.
     assert!(executor.retry(&"2".into()).await.expect("errored"));
-    assert_eq!(ended(&executor, &"2".into()).await.state, ProgramState::Finished);
+    assert_eq!(
+        ended(&executor, &"2".into()).await.state,
+        ProgramState::Finished
+    );
     working.stop().await;
 }
 
 #[tokio::test]
 async fn a_foreign_table_is_left_alone() {
     let fresh = Fresh::new();
-    batch(&fresh, "CREATE TABLE programs (channel TEXT, starts_at TEXT); INSERT INTO programs VALUES ('news', '20:00')");
-    let refused = fresh.builder().connect().await.map(drop).expect_err("not ours");
+    batch(
+        &fresh,
+        "CREATE TABLE programs (channel TEXT, starts_at TEXT); INSERT INTO programs VALUES ('news', '20:00')",
+    );
+    let refused = fresh
+        .builder()
+        .connect()
+        .await
+        .map(drop)
+        .expect_err("not ours");
     assert_eq!(refused.kind(), ErrorKind::Configuration);
     assert!(refused.to_string().contains("EXECUTOR_TABLE"), "{refused}");
     assert_eq!(fresh.value("channel", "programs").as_deref(), Some("news"));
     let tables = "sqlite_schema WHERE type = 'table'";
-    assert_eq!(fresh.value("COUNT(*)", tables).as_deref(), Some("1"), "nothing was made");
-    fresh.builder().table("jobs").connect().await.expect("beside it");
+    assert_eq!(
+        fresh.value("COUNT(*)", tables).as_deref(),
+        Some("1"),
+        "nothing was made"
+    );
+    fresh
+        .builder()
+        .table("jobs")
+        .connect()
+        .await
+        .expect("beside it");
 }
 
 #[tokio::test]
@@ -76,11 +106,23 @@ async fn a_newer_schema_is_refused_where_it_would_do_harm() {
     let fresh = Fresh::new();
     fresh.builder().connect().await.expect("made");
     fresh.sql("INSERT INTO programs_migrations VALUES ('2099-01-01-000001_better', 1, '')");
-    fresh.builder().connect().await.expect("older versions may go on");
+    fresh
+        .builder()
+        .connect()
+        .await
+        .expect("older versions may go on");
     fresh.sql("INSERT INTO programs_migrations VALUES ('2099-01-01-000002_other', 0, '')");
-    let refused = fresh.builder().connect().await.map(drop).expect_err("newer");
+    let refused = fresh
+        .builder()
+        .connect()
+        .await
+        .map(drop)
+        .expect_err("newer");
     assert_eq!(refused.kind(), ErrorKind::NewerSchema);
-    assert!(refused.to_string().contains("2099-01-01-000002_other"), "{refused}");
+    assert!(
+        refused.to_string().contains("2099-01-01-000002_other"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -93,7 +135,13 @@ async fn table_names_may_be_odd_and_are_quoted() {
         assert_eq!(ended[0].state, ProgramState::Finished);
     }
     for name in ["", "a?b", &"x".repeat(47)] {
-        let refused = fresh.builder().table(name).connect().await.map(drop).expect_err(name);
+        let refused = fresh
+            .builder()
+            .table(name)
+            .connect()
+            .await
+            .map(drop)
+            .expect_err(name);
         assert_eq!(refused.kind(), ErrorKind::Configuration);
     }
 }
@@ -110,19 +158,30 @@ async fn many_that_start_at_once_make_the_tables_once() {
     for start in starts {
         start.await.expect("no panic").expect("connected");
     }
-    assert_eq!(fresh.value("COUNT(*)", "programs_migrations").as_deref(), Some("2"));
+    assert_eq!(
+        fresh.value("COUNT(*)", "programs_migrations").as_deref(),
+        Some("2")
+    );
 }
 
 #[tokio::test]
 async fn what_cannot_be_a_database_is_said_so() {
     let fresh = Fresh::new();
     let open = async |url: String| {
-        executor::builder().database_url(url).connect().await.map(drop).expect_err("no database")
+        executor::builder()
+            .database_url(url)
+            .connect()
+            .await
+            .map(drop)
+            .expect_err("no database")
     };
     let missing = open(format!("sqlite:{}/no/such/x.db", fresh.folder().display())).await;
     assert!(missing.to_string().contains("does not exist"), "{missing}");
-    std::fs::write(fresh.file(), "some text that is longer than a header of a database file ".repeat(20))
-        .expect("written");
+    std::fs::write(
+        fresh.file(),
+        "some text that is longer than a header of a database file ".repeat(20),
+    )
+    .expect("written");
     let other = open(fresh.url()).await;
     assert!(other.to_string().contains("not a database"), "{other}");
     let server = open("postgres://ada:secret@localhost/app".to_owned()).await;

@@ -31,7 +31,9 @@ async fn a_program_runs_its_jobs_in_order() {
     let executor = fresh.builder().connect().await.expect("connected");
     let working = Working::start(&executor);
     let run_id = Program::new(Campaign { customer_id: 7 })
-        .then(CountContacts { segment: "vip".to_owned() })
+        .then(CountContacts {
+            segment: "vip".to_owned(),
+        })
         .then(SendCampaign::default())
         .create(&executor)
         .await

@@ -94,7 +94,7 @@ fn special<'f>(ty: &Type, errors: &mut Errors) -> Option<Option<Role<'f>>> {
         "Tx" => {
             errors.at(
                 ty,
-                "`Tx` needs a server's store, which this version doesn't have yet",
+                "`Tx` needs a server's store, which this version doesn't have yet: take a pool of your own as `State`",
             );
             return None;
         }

@@ -161,6 +161,103 @@ fn borrowed_and_nameless_types_are_refused() {
 }
 
 #[test]
+fn what_goes_into_the_store_has_no_lifetime() {
+    let item = quote!(
+        async fn ping<'a>(
+            a: Cow<'a, str>,
+            b: ProgramData<&str>,
+        ) -> Result<Vec<&'static str>, JobError> {
+        }
+    );
+    assert_eq!(
+        errors(quote!(), item),
+        [
+            "a job's output can't borrow, as it goes into the store: own it, `String`",
+            "a parameter can't borrow, as its value is made for the call: write `'static`, or a type that owns what it holds",
+            "a parameter can't borrow, as its value is made for the call: own it, `String`",
+            "a job can't have lifetimes, as its data is made for the call: take what it needs by value",
+        ]
+    );
+    let owned = quote!(
+        async fn ping(a: Cow<'static, str>) -> Result<(), &'static str> {}
+    );
+    assert!(errors(quote!(), owned).is_empty());
+}
+
+#[test]
+fn an_output_is_of_a_struct() {
+    assert_eq!(
+        errors_of_parameters(
+            quote!(a: Output<count>, b: Option<Output<mail::r#match>>, c: Output<u8>)
+        ),
+        [
+            "`count` is not the struct of a job: write `Output<Count>` for what `async fn count` returns",
+            "`match` is not the struct of a job: write `Output<Match>` for what `async fn match` returns",
+            "`u8` is not the struct of a job: write the job that returns it, like `Output<CountContacts>`",
+        ]
+    );
+}
+
+#[test]
+fn progress_is_of_a_type() {
+    assert_eq!(
+        errors_of_parameters(quote!(a: Saved, b: Saved<u8, u8>)),
+        ["`Saved` takes the type of what it saves: write it like `Saved<u32>`, or give a type of your own another name";
+            2]
+    );
+}
+
+#[test]
+fn other_code_finds_the_struct_where_it_can_be_made() {
+    let has_struct = |args, item| expand(args, item).to_string().contains("struct Ping");
+    let function = quote!(
+        async fn ping(n: u8) -> Result<(), JobError> {}
+    );
+    assert!(has_struct(quote!(timeout = "soon"), function.clone()));
+    assert!(!has_struct(quote!(derive(Serialize)), function));
+    for (item, made) in [
+        (
+            quote!(
+                fn ping(n: u8) -> Result<(), JobError> {}
+            ),
+            true,
+        ),
+        (
+            quote!(
+                async fn ping(n: u8) {}
+            ),
+            true,
+        ),
+        (
+            quote!(
+                async unsafe fn ping(n: u8) -> Result<(), JobError> {}
+            ),
+            true,
+        ),
+        (
+            quote!(
+                async fn ping(n: &u8) -> Result<(), JobError> {}
+            ),
+            false,
+        ),
+        (
+            quote!(
+                async fn ping<T>(n: T) -> Result<(), JobError> {}
+            ),
+            false,
+        ),
+        (
+            quote!(
+                async fn ping(self, n: u8) -> Result<(), JobError> {}
+            ),
+            false,
+        ),
+    ] {
+        assert_eq!(has_struct(quote!(), item.clone()), made, "{item}");
+    }
+}
+
+#[test]
 fn parameters_of_the_run_have_their_rules() {
     assert_eq!(
         errors_of_parameters(quote!(
@@ -176,7 +273,7 @@ fn parameters_of_the_run_have_their_rules() {
         [
             "`State` is always there: take it without the `Option`",
             "`Saved` begins with its default: write `Saved<Option<…>>` for a value that may be missing",
-            "`Tx` needs a server's store, which this version doesn't have yet",
+            "`Tx` needs a server's store, which this version doesn't have yet: take a pool of your own as `State`",
             "this parameter is no field of the job's data: remove the `serde` attribute",
             "a job takes one `ProgramData`: remove the second",
             "a job takes one `Context`: remove the second",

@@ -6,7 +6,7 @@ use super::Executor;
 use crate::{
     config::{Config, UnknownJob},
     error::Result,
-    event::{Event, Events},
+    event::{ErrorHook, Event, Events},
     job::States,
     store,
 };
@@ -31,14 +31,20 @@ use crate::{
 /// ```
 #[must_use = "settings do nothing until `.run()` or `.connect()`"]
 pub struct Builder {
-    changes: Vec<Box<dyn FnOnce(&mut Config) -> Result<()> + Send>>,
+    changes: Vec<Change>,
     states: States,
-    on_error: Vec<Arc<dyn Fn(&Event) + Send + Sync>>,
+    on_error: Vec<ErrorHook>,
 }
+
+type Change = Box<dyn FnOnce(&mut Config) -> Result<()> + Send>;
 
 /// The settings of an executor, to be changed and then run or connected.
 pub fn builder() -> Builder {
-    Builder { changes: Vec::new(), states: States::default(), on_error: Vec::new() }
+    Builder {
+        changes: Vec::new(),
+        states: States::default(),
+        on_error: Vec::new(),
+    }
 }
 
 impl Builder {
@@ -169,6 +175,11 @@ impl Builder {
         config.check()?;
         config.database_url = config.database_url.resolved();
         let store = store::connect(&config).await?;
-        Ok(Executor::new(config, store, self.states, Events::new(self.on_error)))
+        Ok(Executor::new(
+            config,
+            store,
+            self.states,
+            Events::new(self.on_error),
+        ))
     }
 }

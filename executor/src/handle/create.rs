@@ -81,10 +81,12 @@ impl Executor {
                 Err(error) => results.push(Err(error)),
             }
             if batch.len() == MOST {
-                self.store_batch(&mut batch, &mut places, &mut results).await?;
+                self.store_batch(&mut batch, &mut places, &mut results)
+                    .await?;
             }
         }
-        self.store_batch(&mut batch, &mut places, &mut results).await?;
+        self.store_batch(&mut batch, &mut places, &mut results)
+            .await?;
         Ok(results)
     }
 
@@ -105,18 +107,28 @@ impl Executor {
     }
 
     async fn store_one(&self, program: Checked) -> Result<Created> {
-        let creator = self.0.creator.get_or_init(|| Creator::start(Arc::clone(&self.0.store)));
+        let creator = self
+            .0
+            .creator
+            .get_or_init(|| Creator::start(Arc::clone(&self.0.store)));
         creator.create(new_program(program)).await
     }
 }
 
 fn new_program(program: Checked) -> NewProgram {
-    NewProgram { run_id: RunId::random(), program, parent: None }
+    NewProgram {
+        run_id: RunId::random(),
+        program,
+        parent: None,
+    }
 }
 
 impl From<store::Created> for Created {
     fn from(created: store::Created) -> Self {
-        Self { run_id: created.run_id, existed: created.existed }
+        Self {
+            run_id: created.run_id,
+            existed: created.existed,
+        }
     }
 }
 
@@ -134,7 +146,12 @@ impl Creator {
     }
 
     async fn create(&self, program: NewProgram) -> Result<Created> {
-        let gone = || Error::new(ErrorKind::Store, "the runtime that the executor was made in is gone");
+        let gone = || {
+            Error::new(
+                ErrorKind::Store,
+                "the runtime that the executor was made in is gone",
+            )
+        };
         let (answer, answered) = oneshot::channel();
         self.0.send((program, answer)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?

@@ -54,7 +54,13 @@ pub struct Watch {
 }
 
 /// What counts as a change.
-type Seen = (crate::ProgramState, usize, u32, Option<crate::Timestamp>, serde_json::Value);
+type Seen = (
+    crate::ProgramState,
+    usize,
+    u32,
+    Option<crate::Timestamp>,
+    serde_json::Value,
+);
 
 impl Watch {
     /// The program after its next change; `None` when it has ended and was seen so.
@@ -67,7 +73,11 @@ impl Watch {
         }
         let mut pause = SHORTEST;
         loop {
-            let program = self.executor.get(&self.run_id).await?.ok_or_else(|| gone(&self.run_id))?;
+            let program = self
+                .executor
+                .get(&self.run_id)
+                .await?
+                .ok_or_else(|| gone(&self.run_id))?;
             let seen = (
                 program.state,
                 program.step,

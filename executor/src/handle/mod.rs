@@ -13,12 +13,12 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::create::Creator;
 pub use self::{
     builder::{Builder, builder},
     create::{Created, ProgramCreate},
     follow::Watch,
 };
-use self::create::Creator;
 use crate::{
     config::Config,
     error::{Error, ErrorKind, Result},
@@ -75,7 +75,12 @@ impl Executor {
         builder().connect().await
     }
 
-    pub(crate) fn new(config: Config, store: Arc<dyn Store>, states: States, events: Events) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        states: States,
+        events: Events,
+    ) -> Self {
         Self(Arc::new(Inner {
             config,
             store,
@@ -159,7 +164,9 @@ impl Executor {
     /// # Errors
     /// The store cannot be read.
     pub async fn workers(&self) -> Result<Vec<WorkerInfo>> {
-        self.store().workers(self.0.config.worker.lease.saturating_mul(3)).await
+        self.store()
+            .workers(self.0.config.worker.lease.saturating_mul(3))
+            .await
     }
 
     /// What happens in this process's workers from now on.
@@ -173,7 +180,10 @@ impl Executor {
     /// # Errors
     /// The program has ended already, or the store cannot be written to.
     pub async fn cancel(&self, run_id: &RunId) -> Result<bool> {
-        let cancelled = self.store().cancel(run_id.clone(), "cancelled".to_owned()).await?;
+        let cancelled = self
+            .store()
+            .cancel(run_id.clone(), "cancelled".to_owned())
+            .await?;
         self.0.nudge.send_replace(());
         Ok(cancelled)
     }
@@ -260,16 +270,14 @@ impl Executor {
     ///
     /// # Errors
     /// The attributes are no object, or the store cannot be written to.
-    pub async fn set_attributes(
-        &self,
-        run_id: &RunId,
-        attributes: impl Serialize,
-    ) -> Result<bool> {
+    pub async fn set_attributes(&self, run_id: &RunId, attributes: impl Serialize) -> Result<bool> {
         let fields = json::write(&attributes)
             .ok()
             .filter(|raw| raw.get().starts_with('{'))
             .ok_or_else(|| Error::new(ErrorKind::InvalidData, "attributes must be an object"))?;
-        self.store().set_attributes(run_id.clone(), fields.get().to_owned()).await
+        self.store()
+            .set_attributes(run_id.clone(), fields.get().to_owned())
+            .await
     }
 
     /// Sets after which time the program comes back when it is handed off; `None`: it waits for a

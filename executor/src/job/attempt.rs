@@ -12,8 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Job, JobDefinition, JobError, JobReturn, Reason, ReturnedError, States, data_key,
-    panic,
+    Job, JobDefinition, JobError, JobReturn, Reason, ReturnedError, States, data_key, panic,
 };
 use crate::{
     error::BoxError,
@@ -67,7 +66,11 @@ pub(crate) struct Changing {
 
 impl ProgramMemory {
     pub(crate) fn new(jobs: Vec<Box<str>>, program_data: Box<str>, changing: Changing) -> Self {
-        Self { jobs, program_data, changing: Mutex::new(changing) }
+        Self {
+            jobs,
+            program_data,
+            changing: Mutex::new(changing),
+        }
     }
 
     pub(crate) fn changing(&self) -> MutexGuard<'_, Changing> {
@@ -103,7 +106,10 @@ impl Attempt {
 
     pub(super) fn read_output<J: Job>(&self) -> Result<Option<J::Output>, JobError> {
         let jobs = &self.0.memory.jobs;
-        let Some(at) = jobs[..self.0.step].iter().rposition(|job| **job == *J::NAME) else {
+        let Some(at) = jobs[..self.0.step]
+            .iter()
+            .rposition(|job| **job == *J::NAME)
+        else {
             return Ok(None);
         };
         let key = data_key(jobs, at);
@@ -126,7 +132,8 @@ impl Attempt {
         value: &T,
     ) -> Result<(), JobError> {
         let raw = json::write(value).map_err(|e| JobError::fatal(format!("field {field}: {e}")))?;
-        self.save_fields(|fields| drop(fields.insert(field.to_owned(), raw))).await
+        self.save_fields(|fields| drop(fields.insert(field.to_owned(), raw)))
+            .await
     }
 
     /// Changes the job's data and stores it.
@@ -141,10 +148,13 @@ impl Attempt {
     fn change_fields(&self, change: impl FnOnce(&mut RawMap)) -> Result<(), JobError> {
         let mut changing = self.0.memory.changing();
         let key = self.key();
-        let mut fields = changing.job_data.get(&key).map_or(Ok(RawMap::new()), |raw| {
-            json::read_map(raw.get())
-                .map_err(|e| JobError::fatal(format!("job data of {key:?}: {e}")))
-        })?;
+        let mut fields = changing
+            .job_data
+            .get(&key)
+            .map_or(Ok(RawMap::new()), |raw| {
+                json::read_map(raw.get())
+                    .map_err(|e| JobError::fatal(format!("job data of {key:?}: {e}")))
+            })?;
         change(&mut fields);
         let raw = json::write(&fields).map_err(JobError::fatal)?;
         changing.job_data.insert(key, raw);
@@ -153,10 +163,15 @@ impl Attempt {
 
     pub(super) fn fields(&self) -> Result<RawMap, JobError> {
         let key = self.key();
-        self.0.memory.changing().job_data.get(&key).map_or(Ok(RawMap::new()), |raw| {
-            json::read_map(raw.get())
-                .map_err(|e| JobError::fatal(format!("job data of {key:?}: {e}")))
-        })
+        self.0
+            .memory
+            .changing()
+            .job_data
+            .get(&key)
+            .map_or(Ok(RawMap::new()), |raw| {
+                json::read_map(raw.get())
+                    .map_err(|e| JobError::fatal(format!("job data of {key:?}: {e}")))
+            })
     }
 
     fn key(&self) -> String {
@@ -172,8 +187,12 @@ pub struct Encoded(pub(crate) Option<Box<RawValue>>);
 /// # Errors
 /// The job's own; and a fatal one when its output cannot be stored.
 pub fn encode<J: Job>(returned: J::Returned) -> Result<Encoded, JobError> {
-    let raw = json::write(&returned.into_result().map_err(ReturnedError::into_job_error)?)
-        .map_err(|e| JobError::fatal(format!("its output can't be stored: {e}")))?;
+    let raw = json::write(
+        &returned
+            .into_result()
+            .map_err(ReturnedError::into_job_error)?,
+    )
+    .map_err(|e| JobError::fatal(format!("its output can't be stored: {e}")))?;
     Ok(Encoded((raw.get() != "null").then_some(raw)))
 }
 

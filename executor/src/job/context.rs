@@ -6,12 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{Attempt, ContextParam, JobError, Reason};
-use crate::{
-    hand_off::HandOffToken,
-    json,
-    program::IntoProgram,
-    run_id::RunId,
-};
+use crate::{hand_off::HandOffToken, json, program::IntoProgram, run_id::RunId};
 
 /// A job's view of its own execution.
 ///
@@ -88,7 +83,10 @@ impl Context {
     /// # Errors
     /// The program cannot be stored: its data does not become JSON, or it has no jobs.
     pub fn start(&self, program: impl IntoProgram) -> Result<RunId, JobError> {
-        let program = program.erase().checked().map_err(|e| JobError::fatal(e.to_string()))?;
+        let program = program
+            .erase()
+            .checked()
+            .map_err(|e| JobError::fatal(e.to_string()))?;
         let parts = self.0.parts();
         let mut changing = parts.memory.changing();
         let step = u32::try_from(parts.step).unwrap_or(u32::MAX);

@@ -30,7 +30,10 @@ pub(crate) enum Reason {
     /// By plain `?`: the class of the error's own type decides, and fatal without one.
     Unclassified(BoxError),
     Fatal(BoxError),
-    Retry { error: BoxError, after: Option<Duration> },
+    Retry {
+        error: BoxError,
+        after: Option<Duration>,
+    },
     Ignore(BoxError),
     Snooze(Duration),
     HandOff,
@@ -55,12 +58,18 @@ impl JobError {
 
     /// The same job again after its back-off; fatal when its retries are used up.
     pub fn retry(error: impl Into<BoxError>) -> Self {
-        Self::new(Reason::Retry { error: error.into(), after: None })
+        Self::new(Reason::Retry {
+            error: error.into(),
+            after: None,
+        })
     }
 
     /// The same job again after `delay`; fatal when its retries are used up.
     pub fn retry_after(error: impl Into<BoxError>, delay: Duration) -> Self {
-        Self::new(Reason::Retry { error: error.into(), after: Some(delay) })
+        Self::new(Reason::Retry {
+            error: error.into(),
+            after: Some(delay),
+        })
     }
 
     /// The program ends as errored, quietly: no event is raised, and it is no alert.
@@ -90,9 +99,10 @@ impl JobError {
             Reason::Unclassified(error) => match verdict_of(&error) {
                 Verdict::Fatal => Reason::Fatal(error),
                 Verdict::Retry => Reason::Retry { error, after: None },
-                Verdict::RetryAfterMs(ms) => {
-                    Reason::Retry { error, after: Some(Duration::from_millis(ms)) }
-                }
+                Verdict::RetryAfterMs(ms) => Reason::Retry {
+                    error,
+                    after: Some(Duration::from_millis(ms)),
+                },
                 Verdict::Ignore => Reason::Ignore(error),
                 Verdict::SnoozeMs(ms) => Reason::Snooze(Duration::from_millis(ms)),
             },
@@ -136,7 +146,11 @@ impl fmt::Display for Reason {
             Self::LeaseLost => f.write_str("another worker has taken the program"),
             Self::Panicked(text) => write!(f, "panicked: {text}"),
             Self::TimedOut(limit) => {
-                write!(f, "took longer than its timeout of {}", humantime::format_duration(*limit))
+                write!(
+                    f,
+                    "took longer than its timeout of {}",
+                    humantime::format_duration(*limit)
+                )
             }
         }
     }
@@ -263,7 +277,9 @@ impl ErrorClass {
 inventory::collect!(ErrorClass);
 
 fn verdict_of(error: &BoxError) -> Verdict {
-    inventory::iter::<ErrorClass>().find_map(|class| class.0(error)).unwrap_or(Verdict::Fatal)
+    inventory::iter::<ErrorClass>()
+        .find_map(|class| class.0(error))
+        .unwrap_or(Verdict::Fatal)
 }
 
 #[cfg(test)]
@@ -310,7 +326,9 @@ mod tests {
 
     #[test]
     fn the_place_decides_over_the_class() {
-        let error = Err::<(), _>(MailError::Busy).or_ignore().expect_err("it fails");
+        let error = Err::<(), _>(MailError::Busy)
+            .or_ignore()
+            .expect_err("it fails");
         assert!(matches!(error.into_reason(), Reason::Ignore(_)));
     }
 }

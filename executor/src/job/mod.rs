@@ -24,9 +24,9 @@ pub use self::{
     saved::{Saved, SavedParam},
 };
 pub(crate) use self::{
-    panic::CatchPanic,
     attempt::{AttemptParts, Changing, Journal, ProgramMemory},
     error::Reason,
+    panic::CatchPanic,
     params::States,
     registry::{Registry, data_key},
 };
@@ -151,7 +151,11 @@ impl JobOptions {
 
     pub(crate) fn retry(&self) -> RetryPolicy {
         let (min, max) = self.backoff_ms;
-        RetryPolicy::new(self.max_retries, Duration::from_millis(min), Duration::from_millis(max))
+        RetryPolicy::new(
+            self.max_retries,
+            Duration::from_millis(min),
+            Duration::from_millis(max),
+        )
     }
 
     pub(crate) fn timeout(&self) -> Option<Duration> {
@@ -199,13 +203,18 @@ macro_rules! __unit_job_data {
             use $crate::__private::serde;
 
             impl serde::Serialize for $name {
-                fn serialize<S: serde::Serializer>(&self, s: S) -> ::core::result::Result<S::Ok, S::Error> {
+                fn serialize<S: serde::Serializer>(
+                    &self,
+                    s: S,
+                ) -> ::core::result::Result<S::Ok, S::Error> {
                     serde::ser::SerializeMap::end(s.serialize_map(::core::option::Option::Some(0))?)
                 }
             }
 
             impl<'de> serde::Deserialize<'de> for $name {
-                fn deserialize<D: serde::Deserializer<'de>>(d: D) -> ::core::result::Result<Self, D::Error> {
+                fn deserialize<D: serde::Deserializer<'de>>(
+                    d: D,
+                ) -> ::core::result::Result<Self, D::Error> {
                     let none = <$crate::__private::NoFields as serde::Deserialize>::deserialize(d)?;
                     let $crate::__private::NoFields {} = none;
                     ::core::result::Result::Ok($name)

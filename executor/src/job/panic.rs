@@ -94,7 +94,10 @@ mod tests {
     #[test]
     fn keeps_message_and_place() {
         let error = catch(|| panic!("out of {}", "cheese")).expect_err("it panics");
-        assert!(error.starts_with("out of cheese (executor/src/job/panic.rs:"), "{error}");
+        assert!(
+            error.starts_with("out of cheese (executor/src/job/panic.rs:"),
+            "{error}"
+        );
         let error = catch(|| panic::panic_any(7)).expect_err("it panics");
         assert!(error.starts_with("a panic without a message ("), "{error}");
     }

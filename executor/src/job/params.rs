@@ -171,8 +171,10 @@ pub trait ProgramDataParam: Sized {
 }
 
 impl<T: DeserializeOwned> ProgramDataParam for ProgramData<T> {
-    const NEED: ProgramDataNeed =
-        ProgramDataNeed { check: |text| json::read::<T>(text).map(drop), type_name: type_name::<T> };
+    const NEED: ProgramDataNeed = ProgramDataNeed {
+        check: |text| json::read::<T>(text).map(drop),
+        type_name: type_name::<T>,
+    };
 
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError> {
         attempt.read_program_data().map(ProgramData)
@@ -207,7 +209,10 @@ pub trait OutputParam: Sized {
 
 impl<J: Job> OutputParam for Output<J> {
     type Job = J;
-    const NEED: OutputNeed = OutputNeed { job: J::NAME, required: true };
+    const NEED: OutputNeed = OutputNeed {
+        job: J::NAME,
+        required: true,
+    };
 
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError> {
         match attempt.read_output::<J>()? {
@@ -222,7 +227,10 @@ impl<J: Job> OutputParam for Output<J> {
 
 impl<J: Job> OutputParam for Option<Output<J>> {
     type Job = J;
-    const NEED: OutputNeed = OutputNeed { job: J::NAME, required: false };
+    const NEED: OutputNeed = OutputNeed {
+        job: J::NAME,
+        required: false,
+    };
 
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError> {
         Ok(attempt.read_output::<J>()?.map(Output))
@@ -254,11 +262,17 @@ pub trait StateParam: Sized {
 }
 
 impl<T: Send + Sync + 'static> StateParam for State<T> {
-    const NEED: StateNeed = StateNeed { type_id: TypeId::of::<T>, type_name: type_name::<T> };
+    const NEED: StateNeed = StateNeed {
+        type_id: TypeId::of::<T>,
+        type_name: type_name::<T>,
+    };
 
     fn from_attempt(attempt: &Attempt) -> Result<Self, JobError> {
         attempt.states().get().map(Self).ok_or_else(|| {
-            JobError::fatal(format!("no state of type `{}` was provided", type_name::<T>()))
+            JobError::fatal(format!(
+                "no state of type `{}` was provided",
+                type_name::<T>()
+            ))
         })
     }
 }

@@ -64,7 +64,11 @@ impl JobDefinition {
 
     /// Names of the jobs whose outputs it reads and cannot do without.
     pub(crate) fn required_outputs(&self) -> impl Iterator<Item = &'static str> {
-        self.needs.outputs.iter().filter(|need| need.required).map(|need| need.job)
+        self.needs
+            .outputs
+            .iter()
+            .filter(|need| need.required)
+            .map(|need| need.job)
     }
 }
 
@@ -124,7 +128,10 @@ impl Registry {
     pub(crate) fn require(&self, name: &str) -> Result<&'static JobDefinition> {
         self.get(name).ok_or_else(|| {
             let known = suggest::hint(name, self.jobs.keys().copied());
-            Error::new(ErrorKind::UnknownJob, format!("no job is named {name:?}{known}"))
+            Error::new(
+                ErrorKind::UnknownJob,
+                format!("no job is named {name:?}{known}"),
+            )
         })
     }
 
@@ -136,7 +143,11 @@ impl Registry {
 /// The key of a job's data and output: its name, and `name#2`, `name#3` … where it stands again.
 pub(crate) fn data_key(jobs: &[impl AsRef<str>], step: usize) -> String {
     let name = jobs[step].as_ref();
-    match jobs[..step].iter().filter(|job| job.as_ref() == name).count() {
+    match jobs[..step]
+        .iter()
+        .filter(|job| job.as_ref() == name)
+        .count()
+    {
         0 => name.to_owned(),
         earlier => format!("{name}#{}", earlier + 1),
     }

@@ -101,6 +101,9 @@ impl<T> SavedParam for Saved<T> {
     type Value = T;
 
     fn from_field(attempt: &Attempt, field: &'static str, value: T) -> Self {
-        Self { value, place: Some((attempt.clone(), field)) }
+        Self {
+            value,
+            place: Some((attempt.clone(), field)),
+        }
     }
 }

@@ -37,7 +37,12 @@ pub(super) fn check(program: &DynProgram) -> Result<()> {
     let registry = Registry::global()?;
     let program_data = match &program.data {
         Ok(raw) => raw.get(),
-        Err(e) => return Err(Error::new(ErrorKind::InvalidData, format!("program data: {e}"))),
+        Err(e) => {
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                format!("program data: {e}"),
+            ));
+        }
     };
     let mut earlier = HashSet::new();
     let mut read = HashSet::new();
@@ -71,7 +76,10 @@ pub(super) fn check(program: &DynProgram) -> Result<()> {
             (need.check)(program_data).map_err(|e| {
                 Error::new(
                     ErrorKind::InvalidData,
-                    format!("program data, as job {key:?} reads it ({}): {e}", (need.type_name)()),
+                    format!(
+                        "program data, as job {key:?} reads it ({}): {e}",
+                        (need.type_name)()
+                    ),
                 )
             })?;
         }

@@ -79,11 +79,19 @@ pub(super) struct Entry {
 impl DynProgram {
     /// A program without jobs yet.
     pub fn new(data: impl Serialize) -> Self {
-        Self { typed: false, ..Self::of_typed(&data) }
+        Self {
+            typed: false,
+            ..Self::of_typed(&data)
+        }
     }
 
     pub(super) fn of_typed(data: &impl Serialize) -> Self {
-        Self { data: json::write(data), jobs: Vec::new(), options: Options::default(), typed: true }
+        Self {
+            data: json::write(data),
+            jobs: Vec::new(),
+            options: Options::default(),
+            typed: true,
+        }
     }
 
     /// Adds a job at the end.
@@ -96,12 +104,18 @@ impl DynProgram {
     /// Adds a job by its name, with its data as JSON.
     pub fn then_named(mut self, name: impl Into<String>, data: &impl Serialize) -> Self {
         self.typed = false;
-        self.jobs.push(Entry { name: Cow::Owned(name.into()), data: json::write(data) });
+        self.jobs.push(Entry {
+            name: Cow::Owned(name.into()),
+            data: json::write(data),
+        });
         self
     }
 
     pub(super) fn push<J: Job>(&mut self, job: &J) {
-        self.jobs.push(Entry { name: Cow::Borrowed(J::NAME), data: json::write(job) });
+        self.jobs.push(Entry {
+            name: Cow::Borrowed(J::NAME),
+            data: json::write(job),
+        });
     }
 
     /// Whether it can be created: every job is registered, its data fits, and each output that it
@@ -124,16 +138,17 @@ impl DynProgram {
         if !self.typed {
             self.check()?;
         }
-        let invalid = |what: &str, e: DataError| {
-            Error::new(ErrorKind::InvalidData, format!("{what}: {e}"))
-        };
+        let invalid =
+            |what: &str, e: DataError| Error::new(ErrorKind::InvalidData, format!("{what}: {e}"));
         let program_data = self.data.map_err(|e| invalid("program data", e))?;
         let mut jobs = Vec::with_capacity(self.jobs.len());
         let mut data = json::RawMap::new();
         let mut runs = super::check::Runs::default();
         for entry in self.jobs {
             let key = runs.key(&entry.name);
-            let raw = entry.data.map_err(|e| invalid(&format!("job {key:?}"), e))?;
+            let raw = entry
+                .data
+                .map_err(|e| invalid(&format!("job {key:?}"), e))?;
             if raw.get() != "{}" {
                 data.insert(key.into_owned(), raw);
             }
@@ -143,11 +158,17 @@ impl DynProgram {
             None => "{}".to_owned(),
             Some(Ok(raw)) if raw.get().starts_with('{') => raw.get().to_owned(),
             Some(Ok(_)) => {
-                return Err(Error::new(ErrorKind::InvalidData, "attributes must be an object"));
+                return Err(Error::new(
+                    ErrorKind::InvalidData,
+                    "attributes must be an object",
+                ));
             }
             Some(Err(e)) => return Err(invalid("attributes", e)),
         };
-        for (what, text) in [("queue", &self.options.queue), ("unique key", &self.options.unique_key)] {
+        for (what, text) in [
+            ("queue", &self.options.queue),
+            ("unique key", &self.options.unique_key),
+        ] {
             if let Some(text) = text {
                 check_label(what, text)?;
             }
@@ -157,7 +178,10 @@ impl DynProgram {
             program_data: program_data.get().to_owned(),
             job_data: json::map_text(&data),
             attributes,
-            options: Options { attributes: None, ..self.options },
+            options: Options {
+                attributes: None,
+                ..self.options
+            },
         })
     }
 }
@@ -172,7 +196,10 @@ fn check_label(what: &str, text: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::new(ErrorKind::InvalidProgram, format!("the program's {what} {problem}")))
+    Err(Error::new(
+        ErrorKind::InvalidProgram,
+        format!("the program's {what} {problem}"),
+    ))
 }
 
 impl IntoProgram for DynProgram {

@@ -17,7 +17,10 @@ pub(crate) use self::{
 pub use self::{
     dynamic::{DynProgram, Erase, IntoProgram},
     list::{Contains, NoProgramData, Reads, RunsAfter, RunsIn},
-    named::{Argument, ArgumentKind, Arguments, ProgramDefinition, ProgramFuture, ProgramReturn, Programs},
+    named::{
+        Argument, ArgumentKind, Arguments, ProgramDefinition, ProgramFuture, ProgramReturn,
+        Programs,
+    },
     options::ProgramExt,
 };
 use crate::job::Job;
@@ -66,7 +69,10 @@ impl<D: Serialize> Program<D> {
     ///
     /// `()` stands for none.
     pub fn new(data: D) -> Self {
-        Self { erased: DynProgram::of_typed(&data), list: PhantomData }
+        Self {
+            erased: DynProgram::of_typed(&data),
+            list: PhantomData,
+        }
     }
 }
 
@@ -79,7 +85,10 @@ impl<D, L> Program<D, L> {
         J: RunsAfter<L, WhichRun>, // not inferred? a job stands twice: add its second run with `then_again`
     {
         self.erased.push(&job);
-        Program { erased: self.erased, list: PhantomData }
+        Program {
+            erased: self.erased,
+            list: PhantomData,
+        }
     }
 
     /// Adds a job that is in the list already: `Output<J>` reads its nearest earlier run.

@@ -85,8 +85,10 @@ impl ProgramDefinition {
     /// # Errors
     /// An argument is unknown, missing or ill-typed, or the function's own error.
     pub async fn make(&self, arguments: Arguments) -> Result<DynProgram> {
-        if let Some(unknown) =
-            arguments.0.keys().find(|name| !self.arguments.iter().any(|a| a.name == **name))
+        if let Some(unknown) = arguments
+            .0
+            .keys()
+            .find(|name| !self.arguments.iter().any(|a| a.name == **name))
         {
             let hint = suggest::hint(unknown, self.arguments.iter().map(|a| a.name));
             return Err(Error::new(
@@ -139,7 +141,10 @@ impl Programs {
     pub fn require(&self, name: &str) -> Result<&'static ProgramDefinition> {
         self.0.get(name).copied().ok_or_else(|| {
             let hint = suggest::hint(name, self.0.keys().copied());
-            Error::new(ErrorKind::UnknownProgram, format!("no program is named {name:?}{hint}"))
+            Error::new(
+                ErrorKind::UnknownProgram,
+                format!("no program is named {name:?}{hint}"),
+            )
         })
     }
 
@@ -187,7 +192,10 @@ impl Arguments {
     #[doc(hidden)]
     pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T> {
         self.take_optional(name)?.ok_or_else(|| {
-            Error::new(ErrorKind::InvalidData, format!("the argument {name:?} is missing"))
+            Error::new(
+                ErrorKind::InvalidData,
+                format!("the argument {name:?} is missing"),
+            )
         })
     }
 
@@ -198,13 +206,16 @@ impl Arguments {
     #[doc(hidden)]
     pub fn take_optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>> {
         let invalid = |e: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::InvalidData, format!("the argument {name:?}: {e}"))
+            Error::new(
+                ErrorKind::InvalidData,
+                format!("the argument {name:?}: {e}"),
+            )
         };
         match self.0.remove(name) {
             None | Some(Given::Json(Value::Null)) => Ok(None),
-            Some(Given::Json(value)) => {
-                json::read(&value.to_string()).map(Some).map_err(|e| invalid(&e))
-            }
+            Some(Given::Json(value)) => json::read(&value.to_string())
+                .map(Some)
+                .map_err(|e| invalid(&e)),
             Some(Given::Text(text)) => {
                 let as_json = match serde_json::from_str::<Value>(&text) {
                     Ok(_) => json::read(&text).map(Some),
@@ -263,7 +274,10 @@ mod tests {
 
     #[test]
     fn text_is_read_as_json_and_else_as_a_string() {
-        let mut given = Arguments::new().text("id", "7").text("name", "7").text("segment", "vip");
+        let mut given = Arguments::new()
+            .text("id", "7")
+            .text("name", "7")
+            .text("segment", "vip");
         assert_eq!(given.take::<u64>("id").expect("a number"), 7);
         assert_eq!(given.take::<String>("name").expect("a string"), "7");
         assert_eq!(given.take::<String>("segment").expect("a string"), "vip");
@@ -275,6 +289,11 @@ mod tests {
     fn a_wrong_type_names_the_argument() {
         let mut given = Arguments::new().text("id", "vip");
         let error = given.take::<u64>("id").expect_err("no number");
-        assert!(error.to_string().starts_with("the argument \"id\": invalid type"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("the argument \"id\": invalid type"),
+            "{error}"
+        );
     }
 }

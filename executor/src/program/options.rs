@@ -92,7 +92,9 @@ pub trait ProgramExt: IntoProgram {
 
     /// Data about the program, for people and filters; jobs do not see it. Must be an object.
     fn attributes(self, attributes: impl Serialize) -> Self::Typed {
-        with(self, |options| options.attributes = Some(json::write(&attributes)))
+        with(self, |options| {
+            options.attributes = Some(json::write(&attributes));
+        })
     }
 }
 

@@ -66,7 +66,12 @@ pub(crate) trait Store: Send + Sync + 'static {
     fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Written>>;
 
     /// Extends leases, and tells which of them were lost or stopped.
-    fn heartbeat(&self, worker: WorkerId, lease: Duration, held: Vec<Held>) -> StoreFuture<'_, Vec<Pulse>>;
+    fn heartbeat(
+        &self,
+        worker: WorkerId,
+        lease: Duration,
+        held: Vec<Held>,
+    ) -> StoreFuture<'_, Vec<Pulse>>;
 
     /// Makes this worker known; its leases can be told from those of a dead one.
     fn register(&self, worker: WorkerRecord) -> StoreFuture<'_, ()>;
@@ -290,9 +295,10 @@ impl StepWrite {
             Change::Retry { failure, .. } | Change::Fail { failure } => failure.message.len(),
             Change::Snooze { .. } | Change::HandOff { .. } | Change::GiveBack => 0,
         };
-        let children = self.children.iter().map(|child| {
-            child.program.program_data.len() + child.program.job_data.len()
-        });
+        let children = self
+            .children
+            .iter()
+            .map(|child| child.program.program_data.len() + child.program.job_data.len());
         change + children.sum::<usize>()
     }
 }
@@ -303,9 +309,15 @@ pub(crate) enum Change {
     /// Progress within a step.
     Save { job_data: String },
     /// The step is done, the next begins under the same claim.
-    Advance { next: String, outputs: Option<String> },
+    Advance {
+        next: String,
+        outputs: Option<String>,
+    },
     /// The step is done, and any worker may take the next.
-    AdvanceAndRelease { next: String, outputs: Option<String> },
+    AdvanceAndRelease {
+        next: String,
+        outputs: Option<String>,
+    },
     /// The last step is done.
     Finish { outputs: Option<String> },
     /// The step failed and runs again.

@@ -68,10 +68,16 @@ impl FromStr for ProgramState {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
-            let known = crate::suggest::hint(text, Self::ALL.map(Self::as_str));
-            Error::new(ErrorKind::Usage, format!("there is no state {text:?}{known}"))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| {
+                let known = crate::suggest::hint(text, Self::ALL.map(Self::as_str));
+                Error::new(
+                    ErrorKind::Usage,
+                    format!("there is no state {text:?}{known}"),
+                )
+            })
     }
 }
 
@@ -148,7 +154,9 @@ impl ProgramInfo {
     pub fn reason(&self) -> Option<String> {
         match self.state {
             ProgramState::Scheduled => {
-                let due = self.available_at.map_or("later".to_owned(), |t| t.to_string());
+                let due = self
+                    .available_at
+                    .map_or("later".to_owned(), |t| t.to_string());
                 Some(if self.step_retry_count > 0 {
                     format!("retry {} is due at {due}", self.step_retry_count)
                 } else {
@@ -156,7 +164,8 @@ impl ProgramInfo {
                 })
             }
             ProgramState::Available if self.available_at.is_none() => Some(
-                "program-executor made it, and its workers run it; `reschedule` makes it ours".to_owned(),
+                "program-executor made it, and its workers run it; `reschedule` makes it ours"
+                    .to_owned(),
             ),
             ProgramState::Available => Some("waiting for a free slot of a worker".to_owned()),
             ProgramState::Waiting => Some(match self.available_at {
@@ -300,7 +309,10 @@ impl StoredProgram {
             finished_at: time(row.finished_at),
             errored_at: time(row.errored_at),
             error_message: row.error_message,
-            errors: row.errors.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+            errors: row
+                .errors
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default(),
         }
     }
 

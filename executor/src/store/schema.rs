@@ -43,7 +43,10 @@ pub(super) fn pending<'a>(
             ));
         }
     }
-    Ok(known.iter().filter(|m| !applied.iter().any(|row| row.name == m.name)).collect())
+    Ok(known
+        .iter()
+        .filter(|m| !applied.iter().any(|row| row.name == m.name))
+        .collect())
 }
 
 #[cfg(test)]
@@ -51,12 +54,23 @@ mod tests {
     use super::*;
 
     const KNOWN: [Migration; 2] = [
-        Migration { name: "1", up: "", compatible: false },
-        Migration { name: "2", up: "", compatible: false },
+        Migration {
+            name: "1",
+            up: "",
+            compatible: false,
+        },
+        Migration {
+            name: "2",
+            up: "",
+            compatible: false,
+        },
     ];
 
     fn applied(name: &str, compatible: bool) -> Applied {
-        Applied { name: name.to_owned(), compatible }
+        Applied {
+            name: name.to_owned(),
+            compatible,
+        }
     }
 
     #[test]
@@ -69,11 +83,17 @@ mod tests {
     fn a_newer_version_is_refused_where_it_would_do_harm() {
         let all = [applied("1", false), applied("2", false)];
         let newer = |compatible| {
-            let mut rows = all.iter().map(|r| applied(&r.name, r.compatible)).collect::<Vec<_>>();
+            let mut rows = all
+                .iter()
+                .map(|r| applied(&r.name, r.compatible))
+                .collect::<Vec<_>>();
             rows.push(applied("3", compatible));
             pending(&KNOWN, &rows).map(|p| p.len())
         };
         assert_eq!(newer(true).expect("compatible"), 0);
-        assert_eq!(newer(false).expect_err("not for us").kind(), ErrorKind::NewerSchema);
+        assert_eq!(
+            newer(false).expect_err("not for us").kind(),
+            ErrorKind::NewerSchema
+        );
     }
 }

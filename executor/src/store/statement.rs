@@ -30,7 +30,10 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new(table: &TableName) -> Self {
-        Self { name: table.escaped(), filled: Mutex::new(HashMap::new()) }
+        Self {
+            name: table.escaped(),
+            filled: Mutex::new(HashMap::new()),
+        }
     }
 
     /// `{t}` in a text that is not kept.
@@ -45,12 +48,18 @@ impl Tables {
         let text = filled
             .entry(template.as_ptr().addr())
             .or_insert_with(|| self.fill(template).into());
-        Statement { text: Arc::clone(text), values: Vec::new() }
+        Statement {
+            text: Arc::clone(text),
+            values: Vec::new(),
+        }
     }
 
     /// A statement whose text is made for one use.
     pub(super) fn composed(&self, template: &str) -> Statement<'_> {
-        Statement { text: self.fill(template).into(), values: Vec::new() }
+        Statement {
+            text: self.fill(template).into(),
+            values: Vec::new(),
+        }
     }
 }
 
@@ -138,4 +147,3 @@ impl<ST> Query for Rows<'_, ST> {
 }
 
 impl<C, ST> RunQueryDsl<C> for Rows<'_, ST> {}
-

@@ -58,23 +58,39 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) async fn new(store: Arc<dyn Store>) -> Self {
         store.migrate().await.expect("tables");
-        let stage = Self { store, worker: WorkerId::new() };
+        let stage = Self {
+            store,
+            worker: WorkerId::new(),
+        };
         stage.register(stage.worker).await;
         stage
     }
 
     async fn register(&self, id: WorkerId) {
         let queues = vec!["default".to_owned()];
-        let record = WorkerRecord { id, host: "test".to_owned(), pid: 1, queues, slots: 10, lease: LEASE };
+        let record = WorkerRecord {
+            id,
+            host: "test".to_owned(),
+            pid: 1,
+            queues,
+            slots: 10,
+            lease: LEASE,
+        };
         self.store.register(record).await.expect("registered");
     }
 
     async fn create(&self, jobs: &[&'static str]) -> RunId {
-        self.create_with(jobs, Options::default()).await.expect("stored")
+        self.create_with(jobs, Options::default())
+            .await
+            .expect("stored")
     }
 
     async fn create_with(&self, jobs: &[&'static str], options: Options) -> crate::Result<RunId> {
-        let created = self.store.create(vec![new_program(jobs, options)]).await.expect("reached");
+        let created = self
+            .store
+            .create(vec![new_program(jobs, options)])
+            .await
+            .expect("reached");
         let created = created.into_iter().next().expect("one answer")?;
         Ok(created.run_id)
     }
@@ -114,27 +130,53 @@ impl Stage {
 
     /// Claims with a lease that is over at once.
     async fn claim_briefly(&self) -> ClaimedProgram {
-        let request = ClaimRequest { lease: Duration::ZERO, ..self.request() };
+        let request = ClaimRequest {
+            lease: Duration::ZERO,
+            ..self.request()
+        };
         self.claim_with(request).await.remove(0)
     }
 
     /// Makes available what is due, and takes nothing: a claim that knows no job.
     async fn promote_only(&self) {
-        let jobs = Arc::new(KnownJobs { names: Default::default(), others: false });
-        let claimed = self.claim_with(ClaimRequest { jobs, ..self.request() }).await;
+        let jobs = Arc::new(KnownJobs {
+            names: Default::default(),
+            others: false,
+        });
+        let claimed = self
+            .claim_with(ClaimRequest {
+                jobs,
+                ..self.request()
+            })
+            .await;
         assert!(claimed.is_empty());
     }
 
     async fn write(&self, fence: Fence, change: Change) -> Written {
-        self.write_all(StepWrite { fence, change, children: Vec::new(), ordinal: 0, lease: LEASE }).await
+        self.write_all(StepWrite {
+            fence,
+            change,
+            children: Vec::new(),
+            ordinal: 0,
+            lease: LEASE,
+        })
+        .await
     }
 
     async fn write_all(&self, write: StepWrite) -> Written {
-        self.store.commit(Arc::new(vec![write])).await.expect("reached").remove(0)
+        self.store
+            .commit(Arc::new(vec![write]))
+            .await
+            .expect("reached")
+            .remove(0)
     }
 
     async fn get(&self, run_id: &RunId) -> ProgramInfo {
-        self.store.get(run_id.clone()).await.expect("read").expect("there")
+        self.store
+            .get(run_id.clone())
+            .await
+            .expect("read")
+            .expect("there")
     }
 
     async fn state(&self, run_id: &RunId) -> ProgramState {
@@ -142,7 +184,10 @@ impl Stage {
     }
 
     async fn beat(&self, held: Held) -> Pulse {
-        self.store.heartbeat(self.worker, LEASE, vec![held]).await.expect("reached")[0]
+        self.store
+            .heartbeat(self.worker, LEASE, vec![held])
+            .await
+            .expect("reached")[0]
     }
 }
 
@@ -154,31 +199,54 @@ fn new_program(jobs: &[&'static str], options: Options) -> NewProgram {
         attributes: "{}".to_owned(),
         options,
     };
-    NewProgram { run_id: RunId::random(), program, parent: None }
+    NewProgram {
+        run_id: RunId::random(),
+        program,
+        parent: None,
+    }
 }
 
 fn after(fence: Fence) -> Fence {
-    Fence { rev: fence.rev + 1, ..fence }
+    Fence {
+        rev: fence.rev + 1,
+        ..fence
+    }
 }
 
 fn held(fence: Fence) -> Held {
-    Held { id: fence.id, token: fence.token }
+    Held {
+        id: fence.id,
+        token: fence.token,
+    }
 }
 
 fn advance(next: &str, outputs: Option<&str>) -> Change {
-    Change::Advance { next: next.to_owned(), outputs: outputs.map(str::to_owned) }
+    Change::Advance {
+        next: next.to_owned(),
+        outputs: outputs.map(str::to_owned),
+    }
 }
 
 fn failure(message: &str) -> Failure {
-    Failure { step: 0, job: "a".to_owned(), attempt: 1, message: message.to_owned() }
+    Failure {
+        step: 0,
+        job: "a".to_owned(),
+        attempt: 1,
+        message: message.to_owned(),
+    }
 }
 
 fn retry(after: Duration) -> Change {
-    Change::Retry { failure: failure("busy"), after }
+    Change::Retry {
+        failure: failure("busy"),
+        after,
+    }
 }
 
 pub(super) async fn a_claim_takes_each_program_once(stage: Stage) {
-    let programs = (0..200).map(|_| new_program(&["a"], Options::default())).collect();
+    let programs = (0..200)
+        .map(|_| new_program(&["a"], Options::default()))
+        .collect();
     stage.store.create(programs).await.expect("stored");
     let stage = Arc::new(stage);
     let claimers = (0..8).map(|_| {
@@ -205,13 +273,25 @@ pub(super) async fn a_claim_takes_each_program_once(stage: Stage) {
 }
 
 pub(super) async fn a_claim_goes_by_order_and_room(stage: Stage) {
-    let with = |priority| Options { priority, ..Options::default() };
+    let with = |priority| Options {
+        priority,
+        ..Options::default()
+    };
     let late = stage.create_with(&["a"], with(1)).await.expect("stored");
     let early = stage.create_with(&["b"], with(-1)).await.expect("stored");
     let middle = stage.create(&["a"]).await;
-    stage.create_with(&["limited"], with(-9)).await.expect("stored");
-    stage.create_with(&["unknown"], with(-9)).await.expect("stored");
-    let request = ClaimRequest { room: vec![("limited", 0)], ..stage.request() };
+    stage
+        .create_with(&["limited"], with(-9))
+        .await
+        .expect("stored");
+    stage
+        .create_with(&["unknown"], with(-9))
+        .await
+        .expect("stored");
+    let request = ClaimRequest {
+        room: vec![("limited", 0)],
+        ..stage.request()
+    };
     let claimed = stage.claim_with(request).await;
     let order: Vec<_> = claimed.into_iter().map(|program| program.run_id).collect();
     assert_eq!(order, [early, middle, late]);
@@ -221,7 +301,13 @@ pub(super) async fn a_claim_is_bounded_by_bytes(stage: Stage) {
     for _ in 0..3 {
         stage.create(&["a"]).await;
     }
-    let claimed = stage.store.claim(ClaimRequest { bytes: 1, ..stage.request() }).await;
+    let claimed = stage
+        .store
+        .claim(ClaimRequest {
+            bytes: 1,
+            ..stage.request()
+        })
+        .await;
     let claimed = claimed.expect("claimed");
     assert_eq!(claimed.programs.len(), 1, "one is always let in");
     assert!(claimed.more);
@@ -229,25 +315,49 @@ pub(super) async fn a_claim_is_bounded_by_bytes(stage: Stage) {
 
 pub(super) async fn a_claim_leaves_what_is_not_due(stage: Stage) {
     let start = Start::After(Duration::from_secs(3600));
-    let later = stage.create_with(&["a"], Options { start, ..Options::default() }).await;
+    let later = stage
+        .create_with(
+            &["a"],
+            Options {
+                start,
+                ..Options::default()
+            },
+        )
+        .await;
     let later = later.expect("stored");
     let claimed = stage.store.claim(stage.request()).await.expect("claimed");
     assert!(claimed.programs.is_empty());
     let next = claimed.next_due.expect("something is scheduled");
-    assert!(next > Duration::from_secs(3590) && next <= Duration::from_secs(3600), "{next:?}");
+    assert!(
+        next > Duration::from_secs(3590) && next <= Duration::from_secs(3600),
+        "{next:?}"
+    );
     assert_eq!(stage.state(&later).await, ProgramState::Scheduled);
-    stage.store.reschedule(later.clone(), crate::Timestamp::from_millis(0)).await.expect("there");
+    stage
+        .store
+        .reschedule(later.clone(), crate::Timestamp::from_millis(0))
+        .await
+        .expect("there");
     assert_eq!(stage.claim_one().await.run_id, later);
 }
 
 pub(super) async fn steps_are_recorded_behind_the_fence(stage: Stage) {
     let run_id = stage.create(&["a", "b", "c"]).await;
     let first = stage.claim_one().await.fence;
-    assert_eq!(stage.write(first, advance("b", Some(r#"{"a":1}"#))).await, Written::Committed);
+    assert_eq!(
+        stage.write(first, advance("b", Some(r#"{"a":1}"#))).await,
+        Written::Committed
+    );
     let program = stage.get(&run_id).await;
-    assert_eq!((program.state, program.step, program.job()), (ProgramState::Running, 1, Some("b")));
+    assert_eq!(
+        (program.state, program.step, program.job()),
+        (ProgramState::Running, 1, Some("b"))
+    );
     assert_eq!(program.outputs, json!({"a": 1}));
-    let release = Change::AdvanceAndRelease { next: "c".to_owned(), outputs: None };
+    let release = Change::AdvanceAndRelease {
+        next: "c".to_owned(),
+        outputs: None,
+    };
     assert_eq!(stage.write(after(first), release).await, Written::Committed);
     assert_eq!(stage.state(&run_id).await, ProgramState::Available);
     let second = stage.claim_one().await;
@@ -256,19 +366,32 @@ pub(super) async fn steps_are_recorded_behind_the_fence(stage: Stage) {
     assert_eq!(stage.write(second.fence, finish).await, Written::Committed);
     let program = stage.get(&run_id).await;
     assert_eq!((program.state, program.step), (ProgramState::Finished, 3));
-    assert_eq!(program.outputs, json!({"a": 1}), "no output leaves the others");
+    assert_eq!(
+        program.outputs,
+        json!({"a": 1}),
+        "no output leaves the others"
+    );
 }
 
 pub(super) async fn a_write_that_was_applied_is_recognised(stage: Stage) {
     let run_id = stage.create(&["a", "b", "c"]).await;
     let fence = stage.claim_one().await.fence;
     for _ in 0..2 {
-        assert_eq!(stage.write(fence, advance("b", None)).await, Written::Committed);
+        assert_eq!(
+            stage.write(fence, advance("b", None)).await,
+            Written::Committed
+        );
     }
     assert_eq!(stage.get(&run_id).await.step, 1, "sent twice, applied once");
-    assert_eq!(stage.write(after(fence), advance("c", None)).await, Written::Committed);
+    assert_eq!(
+        stage.write(after(fence), advance("c", None)).await,
+        Written::Committed
+    );
     // Delivered late, when another write has come after it.
-    assert_eq!(stage.write(fence, advance("b", None)).await, Written::LeaseLost);
+    assert_eq!(
+        stage.write(fence, advance("b", None)).await,
+        Written::LeaseLost
+    );
     assert_eq!(stage.get(&run_id).await.step, 2);
 }
 
@@ -277,10 +400,19 @@ pub(super) async fn an_expired_lease_that_nobody_took_still_commits(stage: Stage
     let fence = stage.claim_briefly().await.fence;
     stage.promote_only().await;
     assert_eq!(stage.state(&run_id).await, ProgramState::Available);
-    assert_eq!(stage.write(fence, advance("b", None)).await, Written::Committed);
+    assert_eq!(
+        stage.write(fence, advance("b", None)).await,
+        Written::Committed
+    );
     let program = stage.get(&run_id).await;
-    assert_eq!((program.state, program.step, program.crashes), (ProgramState::Running, 1, 0));
-    assert!(stage.claim().await.is_empty(), "it is under its claim again");
+    assert_eq!(
+        (program.state, program.step, program.crashes),
+        (ProgramState::Running, 1, 0)
+    );
+    assert!(
+        stage.claim().await.is_empty(),
+        "it is under its claim again"
+    );
 }
 
 pub(super) async fn a_taken_program_fences_the_old_claim(stage: Stage) {
@@ -288,13 +420,24 @@ pub(super) async fn a_taken_program_fences_the_old_claim(stage: Stage) {
     let old = stage.claim_briefly().await.fence;
     let new = stage.claim_one().await.fence;
     assert_eq!(new.token, old.token + 1);
-    let save = |text: &str| Change::Save { job_data: text.to_owned() };
-    assert_eq!(stage.write(old, save(r#"{"a":{"page":9}}"#)).await, Written::LeaseLost);
-    assert_eq!(stage.write(old, advance("b", None)).await, Written::LeaseLost);
+    let save = |text: &str| Change::Save {
+        job_data: text.to_owned(),
+    };
+    assert_eq!(
+        stage.write(old, save(r#"{"a":{"page":9}}"#)).await,
+        Written::LeaseLost
+    );
+    assert_eq!(
+        stage.write(old, advance("b", None)).await,
+        Written::LeaseLost
+    );
     assert_eq!(stage.write(old, Change::GiveBack).await, Written::LeaseLost);
     let program = stage.get(&run_id).await;
     assert_eq!((program.step, &program.job_data), (0, &json!({})));
-    assert_eq!(stage.write(new, save(r#"{"a":{"page":1}}"#)).await, Written::Committed);
+    assert_eq!(
+        stage.write(new, save(r#"{"a":{"page":1}}"#)).await,
+        Written::Committed
+    );
     assert_eq!(stage.get(&run_id).await.job_data, json!({"a": {"page": 1}}));
 }
 
@@ -307,7 +450,11 @@ pub(super) async fn a_takeover_counts_as_a_crash(stage: Stage) {
     assert_eq!(stage.get(&run_id).await.crashes, 0, "any step resets it");
     stage.write(after(fence), Change::GiveBack).await;
     stage.claim_one().await;
-    assert_eq!(stage.get(&run_id).await.crashes, 0, "given back is no crash");
+    assert_eq!(
+        stage.get(&run_id).await.crashes,
+        0,
+        "given back is no crash"
+    );
 }
 
 pub(super) async fn the_last_crash_ends_the_program(stage: Stage) {
@@ -318,11 +465,20 @@ pub(super) async fn the_last_crash_ends_the_program(stage: Stage) {
     let claimed = stage.store.claim(stage.request()).await.expect("claimed");
     assert!(claimed.programs.is_empty());
     assert_eq!(claimed.killed.len(), 1);
-    assert_eq!((&claimed.killed[0].run_id, &*claimed.killed[0].job), (&run_id, "a"));
+    assert_eq!(
+        (&claimed.killed[0].run_id, &*claimed.killed[0].job),
+        (&run_id, "a")
+    );
     let program = stage.get(&run_id).await;
     assert_eq!(program.state, ProgramState::Errored);
-    assert_eq!(program.error_message.as_deref(), Some("its worker died 3 times in this step"));
-    assert_eq!(program.errors[0].error, "its worker died 3 times in this step");
+    assert_eq!(
+        program.error_message.as_deref(),
+        Some("its worker died 3 times in this step")
+    );
+    assert_eq!(
+        program.errors[0].error,
+        "its worker died 3 times in this step"
+    );
 }
 
 pub(super) async fn a_heartbeat_tells_what_was_stopped_or_lost(stage: Stage) {
@@ -330,8 +486,15 @@ pub(super) async fn a_heartbeat_tells_what_was_stopped_or_lost(stage: Stage) {
     let fence = stage.claim_briefly().await.fence;
     stage.promote_only().await;
     assert_eq!(stage.beat(held(fence)).await, Pulse::Alive);
-    assert!(stage.claim().await.is_empty(), "a renewal is valid even after the end");
-    stage.store.cancel(run_id.clone(), "stop".to_owned()).await.expect("running");
+    assert!(
+        stage.claim().await.is_empty(),
+        "a renewal is valid even after the end"
+    );
+    stage
+        .store
+        .cancel(run_id.clone(), "stop".to_owned())
+        .await
+        .expect("running");
     assert_eq!(stage.beat(held(fence)).await, Pulse::Stopped);
     stage.store.retry(run_id).await.expect("errored");
     assert_eq!(stage.beat(held(fence)).await, Pulse::Lost);
@@ -348,15 +511,27 @@ pub(super) async fn a_late_heartbeat_renews_nothing(stage: Stage) {
 pub(super) async fn a_step_that_ends_on_a_stopped_program_is_recorded(stage: Stage) {
     let run_id = stage.create(&["a", "b"]).await;
     let fence = stage.claim_one().await.fence;
-    stage.store.cancel(run_id.clone(), "by hand".to_owned()).await.expect("running");
-    let save = Change::Save { job_data: r#"{"a":{"page":1}}"#.to_owned() };
+    stage
+        .store
+        .cancel(run_id.clone(), "by hand".to_owned())
+        .await
+        .expect("running");
+    let save = Change::Save {
+        job_data: r#"{"a":{"page":1}}"#.to_owned(),
+    };
     assert_eq!(stage.write(fence, save).await, Written::Stopped);
     let outputs = Some(r#"{"a":1}"#);
-    assert_eq!(stage.write(after(fence), advance("b", outputs)).await, Written::Stopped);
+    assert_eq!(
+        stage.write(after(fence), advance("b", outputs)).await,
+        Written::Stopped
+    );
     let program = stage.get(&run_id).await;
     assert_eq!((program.state, program.step), (ProgramState::Errored, 1));
     assert_eq!(program.error_message.as_deref(), Some("by hand"));
-    assert_eq!((&program.outputs, &program.job_data["a"]["page"]), (&json!({"a": 1}), &json!(1)));
+    assert_eq!(
+        (&program.outputs, &program.job_data["a"]["page"]),
+        (&json!({"a": 1}), &json!(1))
+    );
     assert_eq!(program.lease_until, None, "the lease is given back");
 }
 
@@ -364,12 +539,22 @@ pub(super) async fn retries_and_errors_are_kept(stage: Stage) {
     let run_id = stage.create(&["a"]).await;
     for number in 1..=25 {
         let fence = stage.claim_one().await.fence;
-        assert_eq!(stage.write(fence, retry(Duration::ZERO)).await, Written::Committed);
+        assert_eq!(
+            stage.write(fence, retry(Duration::ZERO)).await,
+            Written::Committed
+        );
         assert_eq!(stage.get(&run_id).await.step_retry_count, number);
     }
     let fence = stage.claim_one().await.fence;
     let huge = "x".repeat(10_000);
-    stage.write(fence, Change::Fail { failure: failure(&huge) }).await;
+    stage
+        .write(
+            fence,
+            Change::Fail {
+                failure: failure(&huge),
+            },
+        )
+        .await;
     let program = stage.get(&run_id).await;
     assert_eq!(program.state, ProgramState::Errored);
     assert_eq!(program.error_message.as_deref(), Some(&*huge));
@@ -381,12 +566,17 @@ pub(super) async fn retries_and_errors_are_kept(stage: Stage) {
 pub(super) async fn a_snooze_keeps_the_retries(stage: Stage) {
     let run_id = stage.create(&["a"]).await;
     let fence = stage.claim_one().await.fence;
-    let snooze = |secs| Change::Snooze { after: Duration::from_secs(secs) };
+    let snooze = |secs| Change::Snooze {
+        after: Duration::from_secs(secs),
+    };
     assert_eq!(stage.write(fence, snooze(0)).await, Written::Committed);
     let fence = stage.claim_one().await.fence;
     assert_eq!(stage.write(fence, snooze(3600)).await, Written::Committed);
     let program = stage.get(&run_id).await;
-    assert_eq!((program.state, program.step_retry_count), (ProgramState::Scheduled, 0));
+    assert_eq!(
+        (program.state, program.step_retry_count),
+        (ProgramState::Scheduled, 0)
+    );
     assert!(stage.claim().await.is_empty());
 }
 
@@ -405,7 +595,9 @@ pub(super) async fn children_come_with_the_commit(stage: Stage) {
         ordinal,
         lease: LEASE,
     };
-    let save = Change::Save { job_data: "{}".to_owned() };
+    let save = Change::Save {
+        job_data: "{}".to_owned(),
+    };
     let saved = stage.write_all(write(fence, save, vec![child(0)], 1)).await;
     assert_eq!(saved, Written::Committed);
     // The attempt dies here. The next one goes on behind the stored child, or meets it again.
@@ -432,26 +624,49 @@ pub(super) async fn children_of_a_failed_attempt_do_not(stage: Stage) {
         ..new_program(&["c"], Options::default())
     };
     let change = retry(Duration::ZERO);
-    stage.write_all(StepWrite { fence, change, children: vec![child], ordinal: 1, lease: LEASE }).await;
+    stage
+        .write_all(StepWrite {
+            fence,
+            change,
+            children: vec![child],
+            ordinal: 1,
+            lease: LEASE,
+        })
+        .await;
     assert!(stage.store.children(run_id).await.expect("read").is_empty());
     assert_eq!(stage.claim_one().await.ordinal, 0);
 }
 
 fn hand_off(next: Option<&str>) -> Change {
-    Change::HandOff { key: "a".to_owned(), next: next.map(str::to_owned) }
+    Change::HandOff {
+        key: "a".to_owned(),
+        next: next.map(str::to_owned),
+    }
 }
 
 pub(super) async fn a_hand_off_waits_for_its_report(stage: Stage) {
     let run_id = stage.create(&["a", "b"]).await;
     let fence = stage.claim_one().await.fence;
     let token = HandOffToken::new(run_id.clone(), 0, fence.token);
-    assert_eq!(stage.write(fence, hand_off(Some("b"))).await, Written::Committed);
+    assert_eq!(
+        stage.write(fence, hand_off(Some("b"))).await,
+        Written::Committed
+    );
     let program = stage.get(&run_id).await;
-    assert_eq!((program.state, program.available_at), (ProgramState::Waiting, None));
+    assert_eq!(
+        (program.state, program.available_at),
+        (ProgramState::Waiting, None)
+    );
     assert!(stage.claim().await.is_empty());
-    let by_run_id = stage.store.complete(Target::RunId(run_id.clone()), None).await;
+    let by_run_id = stage
+        .store
+        .complete(Target::RunId(run_id.clone()), None)
+        .await;
     assert_eq!(by_run_id.expect_err("two jobs").kind(), ErrorKind::Conflict);
-    let done = stage.store.complete(Target::Token(token), Some("7".to_owned())).await;
+    let done = stage
+        .store
+        .complete(Target::Token(token), Some("7".to_owned()))
+        .await;
     assert!(done.expect("it waits"));
     let claimed = stage.claim_one().await;
     assert_eq!((claimed.step, claimed.outputs.as_str()), (1, r#"{"a":7}"#));
@@ -461,11 +676,22 @@ pub(super) async fn a_report_may_come_early(stage: Stage) {
     let run_id = stage.create(&["a"]).await;
     let fence = stage.claim_one().await.fence;
     let token = HandOffToken::new(run_id.clone(), 0, fence.token);
-    stage.store.complete(Target::Token(token), Some("7".to_owned())).await.expect("it runs");
-    assert_eq!(stage.state(&run_id).await, ProgramState::Running, "the job goes on");
+    stage
+        .store
+        .complete(Target::Token(token), Some("7".to_owned()))
+        .await
+        .expect("it runs");
+    assert_eq!(
+        stage.state(&run_id).await,
+        ProgramState::Running,
+        "the job goes on"
+    );
     assert_eq!(stage.write(fence, hand_off(None)).await, Written::Committed);
     let program = stage.get(&run_id).await;
-    assert_eq!((program.state, program.output()), (ProgramState::Finished, Some(&json!(7))));
+    assert_eq!(
+        (program.state, program.output()),
+        (ProgramState::Finished, Some(&json!(7)))
+    );
 }
 
 pub(super) async fn a_report_for_another_step_is_refused(stage: Stage) {
@@ -473,22 +699,36 @@ pub(super) async fn a_report_for_another_step_is_refused(stage: Stage) {
     let fence = stage.claim_one().await.fence;
     let token = HandOffToken::new(run_id.clone(), 0, fence.token);
     stage.write(fence, advance("b", None)).await;
-    let late = stage.store.complete(Target::Token(token.clone()), None).await;
-    assert!(late.expect_err("it is past").to_string().contains("at step 1"));
+    let late = stage
+        .store
+        .complete(Target::Token(token.clone()), None)
+        .await;
+    assert!(
+        late.expect_err("it is past")
+            .to_string()
+            .contains("at step 1")
+    );
     let failed = stage.store.fail(Target::Token(token), "x".to_owned()).await;
     assert_eq!(failed.expect_err("it is past").kind(), ErrorKind::Conflict);
     assert_eq!(stage.state(&run_id).await, ProgramState::Running);
 }
 
 pub(super) async fn a_hand_off_comes_back_by_itself(stage: Stage) {
-    let options = Options { retry_after: Some(Duration::ZERO), ..Options::default() };
+    let options = Options {
+        retry_after: Some(Duration::ZERO),
+        ..Options::default()
+    };
     let run_id = stage.create_with(&["a"], options).await.expect("stored");
     let first = stage.claim_one().await.fence;
     let token = HandOffToken::new(run_id.clone(), 0, first.token);
     stage.write(first, hand_off(None)).await;
     let second = stage.claim_one().await.fence;
     // The first completion wins, and the attempt that runs meanwhile is fenced.
-    stage.store.complete(Target::Token(token), None).await.expect("its step");
+    stage
+        .store
+        .complete(Target::Token(token), None)
+        .await
+        .expect("its step");
     assert_eq!(stage.state(&run_id).await, ProgramState::Finished);
     let finish = Change::Finish { outputs: None };
     assert_eq!(stage.write(second, finish).await, Written::LeaseLost);
@@ -497,33 +737,79 @@ pub(super) async fn a_hand_off_comes_back_by_itself(stage: Stage) {
 pub(super) async fn cancel_and_retry(stage: Stage) {
     let run_id = stage.create(&["a", "b"]).await;
     let store = &stage.store;
-    assert!(!store.cancel("nobody".into(), "x".to_owned()).await.expect("reached"));
-    let early = store.retry(run_id.clone()).await.expect_err("it has not ended");
+    assert!(
+        !store
+            .cancel("nobody".into(), "x".to_owned())
+            .await
+            .expect("reached")
+    );
+    let early = store
+        .retry(run_id.clone())
+        .await
+        .expect_err("it has not ended");
     assert_eq!(early.kind(), ErrorKind::Conflict);
     let fence = stage.claim_one().await.fence;
     stage.write(fence, advance("b", None)).await;
-    stage.write(after(fence), Change::Fail { failure: failure("broken") }).await;
+    stage
+        .write(
+            after(fence),
+            Change::Fail {
+                failure: failure("broken"),
+            },
+        )
+        .await;
     let again = store.cancel(run_id.clone(), "x".to_owned()).await;
     assert_eq!(again.expect_err("it has ended").kind(), ErrorKind::Conflict);
     assert!(store.retry(run_id.clone()).await.expect("errored"));
     let claimed = stage.claim_one().await;
-    assert_eq!((claimed.step, claimed.retry_count), (1, 0), "from the failed step");
+    assert_eq!(
+        (claimed.step, claimed.retry_count),
+        (1, 0),
+        "from the failed step"
+    );
 }
 
 pub(super) async fn a_unique_key_is_free_when_its_program_ends(stage: Stage) {
-    let options = || Options { unique_key: Some("k".into()), ..Options::default() };
+    let options = || Options {
+        unique_key: Some("k".into()),
+        ..Options::default()
+    };
     let first = stage.create_with(&["a"], options()).await.expect("stored");
-    assert_eq!(stage.create_with(&["a"], options()).await.expect("answered"), first);
-    stage.store.cancel(first.clone(), "x".to_owned()).await.expect("unfinished");
-    assert_ne!(stage.create_with(&["a"], options()).await.expect("stored"), first);
+    assert_eq!(
+        stage
+            .create_with(&["a"], options())
+            .await
+            .expect("answered"),
+        first
+    );
+    stage
+        .store
+        .cancel(first.clone(), "x".to_owned())
+        .await
+        .expect("unfinished");
+    assert_ne!(
+        stage.create_with(&["a"], options()).await.expect("stored"),
+        first
+    );
 }
 
 pub(super) async fn a_taken_key_refuses_a_retry(stage: Stage) {
-    let options = || Options { unique_key: Some("k".into()), ..Options::default() };
+    let options = || Options {
+        unique_key: Some("k".into()),
+        ..Options::default()
+    };
     let first = stage.create_with(&["a"], options()).await.expect("stored");
-    stage.store.cancel(first.clone(), "x".to_owned()).await.expect("unfinished");
+    stage
+        .store
+        .cancel(first.clone(), "x".to_owned())
+        .await
+        .expect("unfinished");
     let second = stage.create_with(&["a"], options()).await.expect("stored");
-    let refused = stage.store.retry(first).await.expect_err("the key is taken");
+    let refused = stage
+        .store
+        .retry(first)
+        .await
+        .expect_err("the key is taken");
     assert!(refused.to_string().contains(second.as_str()), "{refused}");
 }
 
@@ -541,7 +827,13 @@ pub(super) async fn pausing_closes_a_queue(stage: Stage) {
 pub(super) async fn attributes_merge_and_keep_null(stage: Stage) {
     let run_id = stage.create(&["a"]).await;
     for fields in [r#"{"a":1,"b":{"x":1}}"#, r#"{"a":null,"b":{"y":2}}"#] {
-        assert!(stage.store.set_attributes(run_id.clone(), fields.to_owned()).await.expect("there"));
+        assert!(
+            stage
+                .store
+                .set_attributes(run_id.clone(), fields.to_owned())
+                .await
+                .expect("there")
+        );
     }
     let attributes = stage.get(&run_id).await.attributes;
     assert_eq!(attributes, json!({"a": null, "b": {"y": 2}}));
@@ -550,27 +842,69 @@ pub(super) async fn attributes_merge_and_keep_null(stage: Stage) {
 pub(super) async fn only_terminal_programs_are_pruned(stage: Stage) {
     let waits = stage.create(&["limited"]).await;
     let ended = stage.create(&["a"]).await;
-    stage.store.cancel(ended.clone(), "x".to_owned()).await.expect("unfinished");
-    assert_eq!(stage.store.prune(Duration::from_secs(3600), 10).await.expect("reached"), 0);
-    assert_eq!(stage.store.prune(Duration::ZERO, 10).await.expect("reached"), 1);
+    stage
+        .store
+        .cancel(ended.clone(), "x".to_owned())
+        .await
+        .expect("unfinished");
+    assert_eq!(
+        stage
+            .store
+            .prune(Duration::from_secs(3600), 10)
+            .await
+            .expect("reached"),
+        0
+    );
+    assert_eq!(
+        stage
+            .store
+            .prune(Duration::ZERO, 10)
+            .await
+            .expect("reached"),
+        1
+    );
     assert!(stage.store.get(ended).await.expect("read").is_none());
     assert_eq!(stage.state(&waits).await, ProgramState::Available);
 }
 
 pub(super) async fn lists_filter_by_state(stage: Stage) {
     let start = Start::After(Duration::from_secs(3600));
-    stage.create_with(&["a"], Options { start, ..Options::default() }).await.expect("stored");
+    stage
+        .create_with(
+            &["a"],
+            Options {
+                start,
+                ..Options::default()
+            },
+        )
+        .await
+        .expect("stored");
     let running = stage.create(&["a"]).await;
     stage.claim_one().await;
     let list = |filter| stage.store.list(filter);
     assert_eq!(list(Filter::new()).await.expect("read").len(), 2);
-    let found = list(Filter::new().state(ProgramState::Running)).await.expect("read");
+    let found = list(Filter::new().state(ProgramState::Running))
+        .await
+        .expect("read");
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].run_id, running);
-    let both = Filter::new().state(ProgramState::Running).state(ProgramState::Errored);
+    let both = Filter::new()
+        .state(ProgramState::Running)
+        .state(ProgramState::Errored);
     assert_eq!(list(both).await.expect("read").len(), 1);
-    assert!(list(Filter::new().queue("other")).await.expect("read").is_empty());
-    assert_eq!(list(Filter::new().job("a").limit(1)).await.expect("read").len(), 1);
+    assert!(
+        list(Filter::new().queue("other"))
+            .await
+            .expect("read")
+            .is_empty()
+    );
+    assert_eq!(
+        list(Filter::new().job("a").limit(1))
+            .await
+            .expect("read")
+            .len(),
+        1
+    );
     let stats = stage.store.stats().await.expect("read");
     assert_eq!(stats.states[&ProgramState::Scheduled], 1);
     assert_eq!(stats.states[&ProgramState::Running], 1);
@@ -579,10 +913,16 @@ pub(super) async fn lists_filter_by_state(stage: Stage) {
 pub(super) async fn the_end_of_a_worker_gives_its_programs_back(stage: Stage) {
     let run_id = stage.create(&["a"]).await;
     let fence = stage.claim_one().await.fence;
-    assert_eq!(stage.write(fence, Change::GiveBack).await, Written::Committed);
+    assert_eq!(
+        stage.write(fence, Change::GiveBack).await,
+        Written::Committed
+    );
     stage.store.deregister(stage.worker).await.expect("reached");
     assert!(stage.store.workers(LEASE).await.expect("read").is_empty());
-    let next = Stage { store: Arc::clone(&stage.store), worker: WorkerId::new() };
+    let next = Stage {
+        store: Arc::clone(&stage.store),
+        worker: WorkerId::new(),
+    };
     next.register(next.worker).await;
     assert_eq!(next.claim_one().await.run_id, run_id);
 }

@@ -62,7 +62,10 @@ async fn end(
         Some(Err(reason @ Reason::LeaseLost)) => Err(reason),
         Some(Err(_)) => Err(interrupted(cause)),
         None => {
-            tracing::warn!(job = definition.name, "a cancelled job did not end in time: dropped");
+            tracing::warn!(
+                job = definition.name,
+                "a cancelled job did not end in time: dropped"
+            );
             // A destructor that panics is the body's own affair.
             if let Err(panic) = CatchPanic::discard(body) {
                 tracing::warn!(job = definition.name, panic, "a dropped job panicked");
@@ -100,4 +103,3 @@ async fn uncertain(definition: &JobDefinition, lease: &Lease) {
         tokio::time::sleep_until(until.into()).await;
     }
 }
-

@@ -50,7 +50,12 @@ impl Committer {
     async fn commit(&self, batch: Vec<Pending>) {
         let mut writes = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
-        for Pending { write, answer, load } in batch {
+        for Pending {
+            write,
+            answer,
+            load,
+        } in batch
+        {
             waiting.push((answer, ends_the_claim(&write.change).then_some(load)));
             writes.push(write);
         }

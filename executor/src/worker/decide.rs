@@ -46,7 +46,10 @@ pub(super) enum Tell {
     Nothing,
     /// The step is done.
     Done,
-    Retry { message: String, after: Duration },
+    Retry {
+        message: String,
+        after: Duration,
+    },
     /// An error that is worth an alert.
     Error(String),
     /// An error that its job has called ignorable.
@@ -58,16 +61,30 @@ pub(super) enum Tell {
 pub(super) fn succeeded(at: &At<'_>, outputs: Option<String>, goes_on: bool) -> Decision {
     let change = match at.next {
         None => Change::Finish { outputs },
-        Some(next) if goes_on => Change::Advance { next: next.to_owned(), outputs },
-        Some(next) => Change::AdvanceAndRelease { next: next.to_owned(), outputs },
+        Some(next) if goes_on => Change::Advance {
+            next: next.to_owned(),
+            outputs,
+        },
+        Some(next) => Change::AdvanceAndRelease {
+            next: next.to_owned(),
+            outputs,
+        },
     };
-    Decision { change, tell: Tell::Done }
+    Decision {
+        change,
+        tell: Tell::Done,
+    }
 }
 
 /// The arrow after an attempt that did not succeed; `None`: the claim is lost, and nothing of this
 /// attempt counts.
 pub(super) fn ended(at: &At<'_>, reason: Reason) -> Option<Decision> {
-    let quietly = |change| Some(Decision { change, tell: Tell::Nothing });
+    let quietly = |change| {
+        Some(Decision {
+            change,
+            tell: Tell::Nothing,
+        })
+    };
     match reason {
         Reason::Retry { error, after } => {
             let message = text(&Reason::Fatal(error));
@@ -76,11 +93,18 @@ pub(super) fn ended(at: &At<'_>, reason: Reason) -> Option<Decision> {
         Reason::TimedOut(limit) => Some(retried(at, text(&Reason::TimedOut(limit)), None)),
         Reason::Ignore(error) => {
             let message = text(&Reason::Fatal(error));
-            let change = Change::Fail { failure: failure(at, message.clone()) };
-            Some(Decision { change, tell: Tell::Quiet(message) })
+            let change = Change::Fail {
+                failure: failure(at, message.clone()),
+            };
+            Some(Decision {
+                change,
+                tell: Tell::Quiet(message),
+            })
         }
         Reason::Snooze(after) => quietly(Change::Snooze { after }),
-        Reason::Checkpoint => quietly(Change::Snooze { after: Duration::ZERO }),
+        Reason::Checkpoint => quietly(Change::Snooze {
+            after: Duration::ZERO,
+        }),
         Reason::HandOff => quietly(Change::HandOff {
             key: at.key.to_owned(),
             next: at.next.map(str::to_owned),
@@ -105,8 +129,13 @@ pub(super) fn interrupted(cause: Cause) -> Reason {
 
 /// The arrow into an error that ends the program.
 pub(super) fn failed(at: &At<'_>, message: String) -> Decision {
-    let change = Change::Fail { failure: failure(at, message.clone()) };
-    Decision { change, tell: Tell::Error(message) }
+    let change = Change::Fail {
+        failure: failure(at, message.clone()),
+    };
+    Decision {
+        change,
+        tell: Tell::Error(message),
+    }
 }
 
 fn retried(at: &At<'_>, message: String, after: Option<Duration>) -> Decision {
@@ -115,12 +144,23 @@ fn retried(at: &At<'_>, message: String, after: Option<Duration>) -> Decision {
         return failed(at, format!("{message} (after {} retries)", at.retried));
     };
     let after = after.unwrap_or(delay);
-    let change = Change::Retry { failure: failure(at, message.clone()), after };
-    Decision { change, tell: Tell::Retry { message, after } }
+    let change = Change::Retry {
+        failure: failure(at, message.clone()),
+        after,
+    };
+    Decision {
+        change,
+        tell: Tell::Retry { message, after },
+    }
 }
 
 fn failure(at: &At<'_>, message: String) -> Failure {
-    Failure { step: at.step, job: at.job.to_owned(), attempt: at.retried + 1, message }
+    Failure {
+        step: at.step,
+        job: at.job.to_owned(),
+        attempt: at.retried + 1,
+        message,
+    }
 }
 
 /// The message, cut to what a row should hold.
@@ -141,7 +181,14 @@ mod tests {
 
     fn at(next: Option<&'static str>, retried: u32) -> At<'static> {
         let policy = RetryPolicy::new(2, Duration::from_secs(1), Duration::from_secs(1));
-        At { step: 1, job: "b", next, retried, policy, key: "b" }
+        At {
+            step: 1,
+            job: "b",
+            next,
+            retried,
+            policy,
+            key: "b",
+        }
     }
 
     fn change(reason: Reason, retried: u32) -> Change {
@@ -154,28 +201,52 @@ mod tests {
         assert!(matches!(change, Change::Advance { next, .. } if next == "c"));
         let change = succeeded(&at(Some("c"), 0), None, false).change;
         assert!(matches!(change, Change::AdvanceAndRelease { .. }));
-        assert!(matches!(succeeded(&at(None, 0), None, false).change, Change::Finish { .. }));
+        assert!(matches!(
+            succeeded(&at(None, 0), None, false).change,
+            Change::Finish { .. }
+        ));
     }
 
     #[test]
     fn retries_end_at_their_maximum() {
-        let retry = |after| Reason::Retry { error: "busy".into(), after };
-        let Change::Retry { failure, after } = change(retry(None), 1) else { panic!("no retry") };
+        let retry = |after| Reason::Retry {
+            error: "busy".into(),
+            after,
+        };
+        let Change::Retry { failure, after } = change(retry(None), 1) else {
+            panic!("no retry")
+        };
         assert_eq!((failure.attempt, failure.message.as_str()), (2, "busy"));
         assert!(after <= Duration::from_secs(1));
         let own = Some(Duration::from_secs(60));
         assert!(matches!(change(retry(own), 1), Change::Retry { after, .. } if Some(after) == own));
-        let Change::Fail { failure } = change(retry(own), 2) else { panic!("no end") };
+        let Change::Fail { failure } = change(retry(own), 2) else {
+            panic!("no end")
+        };
         assert_eq!(failure.message, "busy (after 2 retries)");
     }
 
     #[test]
     fn each_way_to_end_has_its_arrow() {
-        assert!(matches!(change(Reason::Fatal("x".into()), 0), Change::Fail { .. }));
-        assert!(matches!(change(Reason::Panicked("x".into()), 0), Change::Fail { .. }));
-        assert!(matches!(change(Reason::TimedOut(Duration::ZERO), 0), Change::Retry { .. }));
-        assert!(matches!(change(Reason::Checkpoint, 0), Change::Snooze { after } if after.is_zero()));
-        assert!(matches!(change(Reason::HandOff, 0), Change::HandOff { next: None, .. }));
+        assert!(matches!(
+            change(Reason::Fatal("x".into()), 0),
+            Change::Fail { .. }
+        ));
+        assert!(matches!(
+            change(Reason::Panicked("x".into()), 0),
+            Change::Fail { .. }
+        ));
+        assert!(matches!(
+            change(Reason::TimedOut(Duration::ZERO), 0),
+            Change::Retry { .. }
+        ));
+        assert!(
+            matches!(change(Reason::Checkpoint, 0), Change::Snooze { after } if after.is_zero())
+        );
+        assert!(matches!(
+            change(Reason::HandOff, 0),
+            Change::HandOff { next: None, .. }
+        ));
         assert!(matches!(change(Reason::Cancelled, 0), Change::GiveBack));
         assert!(ended(&at(None, 0), Reason::LeaseLost).is_none());
         let quiet = ended(&at(None, 0), Reason::Ignore("x".into())).expect("an arrow");

@@ -33,12 +33,17 @@ impl Heart {
         nudge: watch::Receiver<()>,
     ) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let thread = thread::Builder::new()
             .name("executor-heart".to_owned())
             .spawn(move || runtime.block_on(beat(&config, worker, &running, nudge, stopped)))
             .map_err(|e| Error::with_source(ErrorKind::Other, "no thread for heartbeats", e))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Ends the beats, and waits for the last one.
@@ -69,7 +74,11 @@ async fn beat(
             _ => {}
         }
         away = beaten.is_err();
-        let pause = if away { (lease / 10).min(Duration::from_secs(1)) } else { lease / 3 };
+        let pause = if away {
+            (lease / 10).min(Duration::from_secs(1))
+        } else {
+            lease / 3
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             Ok(()) = nudge.changed() => {}

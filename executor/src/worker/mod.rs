@@ -250,7 +250,12 @@ async fn claim(shared: &Arc<Shared>, programs: &mut JoinSet<()>) -> Result<Next>
         max_crashes: shared.config.max_crashes,
         jobs: Arc::clone(&shared.known),
         room: room.clone(),
-        running: shared.running.leases().iter().map(|lease| lease.held).collect(),
+        running: shared
+            .running
+            .leases()
+            .iter()
+            .map(|lease| lease.held)
+            .collect(),
         suspects: shared.slots.suspects(),
     };
     let sent = Instant::now();
@@ -272,15 +277,30 @@ fn start(
     sent: Instant,
 ) -> Next {
     for killed in claimed.killed {
-        let Killed { run_id, step, job, message } = killed;
-        let whose = Whose { run_id: &run_id, step, job: &job, attempt: 1 };
+        let Killed {
+            run_id,
+            step,
+            job,
+            message,
+        } = killed;
+        let whose = Whose {
+            run_id: &run_id,
+            step,
+            job: &job,
+            attempt: 1,
+        };
         tell(shared, &whose, &Tell::Error(message));
     }
     let until = sent + shared.config.lease;
     for program in claimed.programs {
-        let load = Load { bytes: program.bytes, suspect: program.suspect };
+        let load = Load {
+            bytes: program.bytes,
+            suspect: program.suspect,
+        };
         shared.slots.take(load);
-        let limited = unused.iter_mut().find(|(job, room)| program.job == *job && *room > 0);
+        let limited = unused
+            .iter_mut()
+            .find(|(job, room)| program.job == *job && *room > 0);
         let room = limited.map(|(job, room)| {
             *room -= 1;
             *job
@@ -288,9 +308,14 @@ fn start(
         let lease = shared.running.add(program.fence, until);
         programs.spawn(program::run(Arc::clone(shared), program, lease, load, room));
     }
-    let at_most = SLOW_POLL.min(claimed.next_due.unwrap_or(SLOW_POLL)).max(Duration::from_millis(1));
+    let at_most = SLOW_POLL
+        .min(claimed.next_due.unwrap_or(SLOW_POLL))
+        .max(Duration::from_millis(1));
     let full = unused.iter().any(|(_, room)| *room == 0);
-    Next::WhenDue { at_most, or_freed: claimed.more || full }
+    Next::WhenDue {
+        at_most,
+        or_freed: claimed.more || full,
+    }
 }
 
 /// Ends what runs: first by itself, then cancelled. A blocking body can't be ended: it keeps its slot
@@ -300,27 +325,41 @@ async fn wind_down(shared: &Shared, programs: &mut JoinSet<()>, given_up: &Cance
     if programs.is_empty() {
         return;
     }
-    tracing::info!(running = programs.len(), "stopping; waiting for running jobs");
+    tracing::info!(
+        running = programs.len(),
+        "stopping; waiting for running jobs"
+    );
     if ended_within(programs, shared.config.shutdown_grace).await {
         return;
     }
-    tracing::warn!(running = programs.len(), "the grace time is over; cancelling running jobs");
+    tracing::warn!(
+        running = programs.len(),
+        "the grace time is over; cancelling running jobs"
+    );
     for lease in shared.running.leases() {
         lease.interrupt(Cause::Shutdown);
     }
-    let grace = shared.config.cancel_grace.saturating_add(Duration::from_secs(1));
+    let grace = shared
+        .config
+        .cancel_grace
+        .saturating_add(Duration::from_secs(1));
     if ended_within(programs, grace).await {
         return;
     }
     // Where the store is away, the steps that could not be recorded run again elsewhere.
     given_up.cancel();
     while !ended_within(programs, Duration::from_secs(10)).await {
-        tracing::warn!(running = programs.len(), "waiting for blocking jobs, which can't be ended");
+        tracing::warn!(
+            running = programs.len(),
+            "waiting for blocking jobs, which can't be ended"
+        );
     }
 }
 
 async fn ended_within(programs: &mut JoinSet<()>, time: Duration) -> bool {
-    tokio::time::timeout(time, async { while programs.join_next().await.is_some() {} })
-        .await
-        .is_ok()
+    tokio::time::timeout(time, async {
+        while programs.join_next().await.is_some() {}
+    })
+    .await
+    .is_ok()
 }

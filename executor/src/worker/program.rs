@@ -1,9 +1,6 @@
 //! One program under a claim: its jobs one after the other, each step durable before the next.
 
-use std::{
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use tracing::Instrument;
 
@@ -37,21 +34,37 @@ pub(super) async fn run(
     load: Load,
     room: Option<&'static str>,
 ) {
-    let mut takes = Takes { worker, lease, load, room, freed: false };
+    let mut takes = Takes {
+        worker,
+        lease,
+        load,
+        room,
+        freed: false,
+    };
     let worker = Arc::clone(&takes.worker);
     takes.freed = match open(&worker, claimed, &takes.lease, load) {
         Ok(mut program) => {
             // What a job has returned runs code of its own once more, when it is shown or dropped.
-            let ran = CatchPanic::new(Box::pin(steps(&worker, &mut program, &mut takes.room))).await;
+            let ran =
+                CatchPanic::new(Box::pin(steps(&worker, &mut program, &mut takes.room))).await;
             match ran {
                 Ok(freed) => freed,
                 Err(panic) => panicked(&worker, &program, panic).await,
             }
         }
         Err((unreadable, program)) => {
-            let failure =
-                Failure { step: 0, job: String::new(), attempt: 1, message: unreadable.clone() };
-            let whose = Whose { run_id: &program.run_id, step: 0, job: "", attempt: 1 };
+            let failure = Failure {
+                step: 0,
+                job: String::new(),
+                attempt: 1,
+                message: unreadable.clone(),
+            };
+            let whose = Whose {
+                run_id: &program.run_id,
+                step: 0,
+                job: "",
+                attempt: 1,
+            };
             let written = program.record.write(Change::Fail { failure }).await;
             if written == Written::Committed {
                 tell(&worker, &whose, &Tell::Error(unreadable));
@@ -124,7 +137,11 @@ fn open(
         children: Vec::new(),
         ordinal: claimed.ordinal,
     };
-    let memory = Arc::new(ProgramMemory::new(jobs, claimed.program_data.into(), changing));
+    let memory = Arc::new(ProgramMemory::new(
+        jobs,
+        claimed.program_data.into(),
+        changing,
+    ));
     let record = Record::new(
         claimed.fence,
         worker.commits.clone(),
@@ -135,7 +152,10 @@ fn open(
     );
     let jobs = record.memory.jobs.len();
     if unreadable.is_none() && claimed.step >= jobs {
-        unreadable = Some(format!("its step is {}, and it has {jobs} jobs", claimed.step));
+        unreadable = Some(format!(
+            "its step is {}, and it has {jobs} jobs",
+            claimed.step
+        ));
     }
     let program = Program {
         run_id: claimed.run_id,
@@ -196,7 +216,9 @@ async fn steps(
             Written::Committed if goes_on => {}
             Written::Committed => {
                 if next.is_none() && news == Tell::Done {
-                    worker.events.raise(|| Event::Finished { run_id: program.run_id.clone() });
+                    worker.events.raise(|| Event::Finished {
+                        run_id: program.run_id.clone(),
+                    });
                 }
                 return true;
             }
@@ -217,7 +239,12 @@ async fn steps(
 }
 
 fn whose<'a>(program: &'a Program, at: &At<'a>) -> Whose<'a> {
-    Whose { run_id: &program.run_id, step: at.step, job: at.job, attempt: at.retried + 1 }
+    Whose {
+        run_id: &program.run_id,
+        step: at.step,
+        job: at.job,
+        attempt: at.retried + 1,
+    }
 }
 
 /// Records an arrow that ends the claim; whether that freed the slot.
@@ -281,7 +308,10 @@ async fn attempt(
     };
     // Nothing new starts under a lease that may have ended, nor when the worker is stopping.
     if program.lease.until() <= Instant::now() || worker.stopping.is_cancelled() {
-        return Attempted::Decided(Decision { change: Change::GiveBack, tell: Tell::Nothing });
+        return Attempted::Decided(Decision {
+            change: Change::GiveBack,
+            tell: Tell::Nothing,
+        });
     }
     worker.events.raise(|| Event::Started {
         run_id: program.run_id.clone(),
@@ -302,9 +332,14 @@ async fn attempt(
         journal: Arc::new(Arc::clone(&program.record)),
     });
     let span = tracing::info_span!("job", run_id = %program.run_id, job = at.job, step = at.step);
-    let result = body::run(definition, attempt, &program.lease, worker.config.cancel_grace)
-        .instrument(span)
-        .await;
+    let result = body::run(
+        definition,
+        attempt,
+        &program.lease,
+        worker.config.cancel_grace,
+    )
+    .instrument(span)
+    .await;
     match result {
         Ok(output) => Attempted::Succeeded(outputs(program, at, output)),
         Err(reason) => decide::ended(at, reason).map_or(Attempted::LeaseLost, Attempted::Decided),

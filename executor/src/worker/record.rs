@@ -36,7 +36,14 @@ impl Record {
         memory: Arc<ProgramMemory>,
     ) -> Arc<Self> {
         let fence = Arc::new(Mutex::new(Some(fence)));
-        Arc::new(Self { fence, commits, lease, load, run_id, memory })
+        Arc::new(Self {
+            fence,
+            commits,
+            lease,
+            load,
+            run_id,
+            memory,
+        })
     }
 
     /// Writes an arrow, with the programs that the body has started.
@@ -53,18 +60,36 @@ impl Record {
         children: Vec<NewProgram>,
         ordinal: u32,
     ) -> Written {
-        let Some(before) = *fence else { return Written::LeaseLost };
+        let Some(before) = *fence else {
+            return Written::LeaseLost;
+        };
         let goes_on = !ends_the_claim(&change);
         let saves = matches!(change, Change::Save { .. });
         let (answer, answered) = oneshot::channel();
-        let write = StepWrite { fence: before, change, children, ordinal, lease: self.lease };
+        let write = StepWrite {
+            fence: before,
+            change,
+            children,
+            ordinal,
+            lease: self.lease,
+        };
         // The committer outlives all programs; if it is gone, the process is ending.
-        let sent = self.commits.send(Pending { write, answer, load: self.load }).await;
+        let sent = self
+            .commits
+            .send(Pending {
+                write,
+                answer,
+                load: self.load,
+            })
+            .await;
         let written = match sent {
             Ok(()) => answered.await.unwrap_or(Written::LeaseLost),
             Err(_) => Written::LeaseLost,
         };
-        let after = Fence { rev: before.rev + 1, ..before };
+        let after = Fence {
+            rev: before.rev + 1,
+            ..before
+        };
         *fence = match &written {
             Written::Committed => goes_on.then_some(after),
             // A body whose program was stopped has the lease to give back.
@@ -99,14 +124,14 @@ impl Journal for Arc<Record> {
             let job_data = json::map_text(&record.memory.changing().job_data);
             let (children, ordinal) = record.buffered();
             let saving = tokio::spawn(async move {
-                record.write_behind(fence, Change::Save { job_data }, children, ordinal).await
+                record
+                    .write_behind(fence, Change::Save { job_data }, children, ordinal)
+                    .await
             });
             match saving.await {
                 Ok(Written::Committed) => Ok(()),
                 Ok(Written::Stopped) => Err(JobError::new(Reason::Cancelled)),
-                Ok(Written::LeaseLost | Written::Released) => {
-                    Err(JobError::new(Reason::LeaseLost))
-                }
+                Ok(Written::LeaseLost | Written::Released) => Err(JobError::new(Reason::LeaseLost)),
                 Ok(Written::Refused(why)) => {
                     Err(JobError::fatal(format!("could not be stored: {why}")))
                 }

@@ -35,9 +35,19 @@ impl Running {
     }
 
     pub(super) fn add(&self, fence: Fence, until: Instant) -> Arc<Lease> {
-        let held = Held { id: fence.id, token: fence.token };
-        let state = LeaseState { until, cause: None, body: CancellationToken::new() };
-        let lease = Arc::new(Lease { held, state: Mutex::new(state) });
+        let held = Held {
+            id: fence.id,
+            token: fence.token,
+        };
+        let state = LeaseState {
+            until,
+            cause: None,
+            body: CancellationToken::new(),
+        };
+        let lease = Arc::new(Lease {
+            held,
+            state: Mutex::new(state),
+        });
         let replaced = self.all().insert(fence.id, Arc::clone(&lease));
         if let Some(replaced) = replaced {
             replaced.interrupt(Cause::LeaseLost);
@@ -101,7 +111,11 @@ mod tests {
     #[test]
     fn an_old_claim_does_not_remove_a_newer_one() {
         let running = Running::default();
-        let fence = |token| Fence { id: 1, token, rev: 0 };
+        let fence = |token| Fence {
+            id: 1,
+            token,
+            rev: 0,
+        };
         let old = running.add(fence(1), Instant::now());
         running.add(fence(2), Instant::now());
         running.remove(old.held);
@@ -111,7 +125,14 @@ mod tests {
     #[test]
     fn the_first_cause_counts() {
         let running = Running::default();
-        let lease = running.add(Fence { id: 1, token: 1, rev: 0 }, Instant::now());
+        let lease = running.add(
+            Fence {
+                id: 1,
+                token: 1,
+                rev: 0,
+            },
+            Instant::now(),
+        );
         lease.interrupt(Cause::Stopped);
         lease.interrupt(Cause::Shutdown);
         assert_eq!(lease.cause(), Some(Cause::Stopped));

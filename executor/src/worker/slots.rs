@@ -40,8 +40,17 @@ impl Slots {
         bytes: usize,
         limits: impl Iterator<Item = (&'static str, usize)>,
     ) -> Self {
-        let free = Free { slots, bytes: signed(bytes), suspects: 1, room: limits.collect() };
-        Self { free: Mutex::new(free), freed: Notify::new(), all: slots }
+        let free = Free {
+            slots,
+            bytes: signed(bytes),
+            suspects: 1,
+            room: limits.collect(),
+        };
+        Self {
+            free: Mutex::new(free),
+            freed: Notify::new(),
+            all: slots,
+        }
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {
@@ -66,7 +75,11 @@ impl Slots {
     /// Takes all the room that limited jobs have, so that no running program slips into it while a
     /// claim is under way.
     pub(super) fn reserve_room(&self) -> Vec<(&'static str, usize)> {
-        self.free().room.iter_mut().map(|(job, room)| (*job, std::mem::take(room))).collect()
+        self.free()
+            .room
+            .iter_mut()
+            .map(|(job, room)| (*job, std::mem::take(room)))
+            .collect()
     }
 
     /// Gives back the room that the claim did not use.
@@ -151,10 +164,17 @@ mod tests {
     #[test]
     fn bytes_may_go_beyond_by_one_program() {
         let slots = Slots::new(2, 100, std::iter::empty());
-        let large = Load { bytes: 1000, suspect: false };
+        let large = Load {
+            bytes: 1000,
+            suspect: false,
+        };
         slots.take(large);
         assert_eq!(slots.available(), (1, 0));
         slots.release(&[large]);
-        assert_eq!(slots.available(), (2, 100), "and leave no more than there was");
+        assert_eq!(
+            slots.available(),
+            (2, 100),
+            "and leave no more than there was"
+        );
     }
 }

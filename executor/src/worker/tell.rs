@@ -12,7 +12,12 @@ pub(super) struct Whose<'a> {
 }
 
 pub(super) fn tell(worker: &Shared, whose: &Whose<'_>, tell: &Tell) {
-    let Whose { run_id, step, job, attempt } = *whose;
+    let Whose {
+        run_id,
+        step,
+        job,
+        attempt,
+    } = *whose;
     match tell {
         Tell::Nothing => {}
         Tell::Done => worker.events.raise(|| Event::StepDone {

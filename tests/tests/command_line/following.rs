@@ -185,7 +185,10 @@ async fn follow_tells_each_change_and_all_that_errored() {
     .await;
     app.touch("end");
     // The two may be seen to end in either order.
-    stdout.read_to_string(&mut said).await.expect("text to the end");
+    stdout
+        .read_to_string(&mut said)
+        .await
+        .expect("text to the end");
     assert!(said.contains(&format!("{patience} finished in ")), "{said}");
     assert!(
         said.contains(&format!("{errs} errored at 1/1 need_file: there is no ")),

@@ -11,9 +11,16 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use super::{Outcome, Session, millis, text::Lossy, workers::Locks};
 use crate::store::{ClaimRequest, Claimed, ClaimedProgram, Fence};
 
-pub(super) fn claim(s: &mut Session<'_>, request: &ClaimRequest, locks: &Locks) -> Outcome<Claimed> {
+pub(super) fn claim(
+    s: &mut Session<'_>,
+    request: &ClaimRequest,
+    locks: &Locks,
+) -> Outcome<Claimed> {
     super::workers::look_for_the_dead(s, request.worker, locks)?;
-    let mut claimed = Claimed { killed: super::promote::promote(s, request)?, ..Claimed::default() };
+    let mut claimed = Claimed {
+        killed: super::promote::promote(s, request)?,
+        ..Claimed::default()
+    };
     let chosen = choose(s, request, &mut claimed.more)?;
     if !chosen.is_empty() {
         claimed.programs = take(s, request, &chosen)?;
@@ -52,12 +59,20 @@ ORDER BY order_key, id LIMIT ?"#;
 fn choose(s: &mut Session<'_>, request: &ClaimRequest, more: &mut bool) -> Outcome<Vec<i64>> {
     let paused = s.tables.statement(PAUSED).rows::<Text, String, _>(s.conn)?;
     let suspect_from = i64::from(request.suspect_from());
-    let crashes = if request.suspects == 0 { suspect_from } else { i64::MAX };
+    let crashes = if request.suspects == 0 {
+        suspect_from
+    } else {
+        i64::MAX
+    };
     *more |= request.suspects == 0;
     let mut best = BinaryHeap::new();
     // The room of a job is one for all queues.
     let mut rooms: Vec<(String, usize)> = Vec::new();
-    for queue in request.queues.iter().filter(|queue| !paused.contains(queue)) {
+    for queue in request
+        .queues
+        .iter()
+        .filter(|queue| !paused.contains(queue))
+    {
         let jobs = s
             .tables
             .statement(AVAILABLE_JOBS)
@@ -122,8 +137,10 @@ fn take(s: &mut Session<'_>, request: &ClaimRequest, ids: &[i64]) -> Outcome<Vec
         (BigInt, BigInt, BigInt, Text, Text, Text, Text, Text),
         (BigInt, BigInt, BigInt, BigInt, BigInt, Text),
     );
-    type Row =
-        ((i64, i64, i64, Lossy, Lossy, Lossy, Lossy, Lossy), (i64, i64, i64, i64, i64, Lossy));
+    type Row = (
+        (i64, i64, i64, Lossy, Lossy, Lossy, Lossy, Lossy),
+        (i64, i64, i64, i64, i64, Lossy),
+    );
     let list = serde_json::to_string(ids).unwrap_or_default();
     let mut rows = s
         .tables

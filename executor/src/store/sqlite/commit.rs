@@ -10,7 +10,10 @@ pub(super) fn makes_due(write: &StepWrite) -> bool {
     !write.children.is_empty()
         || !matches!(
             write.change,
-            Change::Save { .. } | Change::Advance { .. } | Change::Finish { .. } | Change::Fail { .. }
+            Change::Save { .. }
+                | Change::Advance { .. }
+                | Change::Finish { .. }
+                | Change::Fail { .. }
         )
 }
 
@@ -26,7 +29,11 @@ pub(super) fn commit(s: &mut Session<'_>, writes: &[StepWrite]) -> Outcome<Vec<W
 
 fn is_any_queue_paused(s: &mut Session<'_>) -> Outcome<bool> {
     const PAUSED: &str = r#"SELECT 1 FROM "{t}_queues" WHERE paused_at IS NOT NULL LIMIT 1"#;
-    Ok(!s.tables.statement(PAUSED).rows::<BigInt, i64, _>(s.conn)?.is_empty())
+    Ok(!s
+        .tables
+        .statement(PAUSED)
+        .rows::<BigInt, i64, _>(s.conn)?
+        .is_empty())
 }
 
 /// A program of a paused queue does not go on under its claim (SEMANTICS §4.3).
@@ -36,13 +43,26 @@ fn release_if_paused(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written>
           order_key = ? + priority * 60000
         WHERE id = ? AND queue IN (SELECT name FROM "{t}_queues" WHERE paused_at IS NOT NULL)"#;
     let now = s.now.millis;
-    let statement = s.tables.statement(RELEASE).int(now).int(now).int(write.fence.id);
-    Ok(if statement.run(s.conn)? == 1 { Written::Released } else { Written::Committed })
+    let statement = s
+        .tables
+        .statement(RELEASE)
+        .int(now)
+        .int(now)
+        .int(write.fence.id);
+    Ok(if statement.run(s.conn)? == 1 {
+        Written::Released
+    } else {
+        Written::Committed
+    })
 }
 
 /// One write: the straight way where all is as the worker knows it, and else by what is found.
 fn apply(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
-    let written = if straight(s, write, true)? { Written::Committed } else { settle(s, write)? };
+    let written = if straight(s, write, true)? {
+        Written::Committed
+    } else {
+        settle(s, write)?
+    };
     if matches!(written, Written::Committed | Written::Stopped) && stores_children(&write.change) {
         insert_children(s, &write.children)?;
     }
@@ -51,7 +71,10 @@ fn apply(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
 
 /// Children of an attempt that failed are discarded, unless saved progress has stored them.
 fn stores_children(change: &Change) -> bool {
-    !matches!(change, Change::Retry { .. } | Change::Fail { .. } | Change::GiveBack)
+    !matches!(
+        change,
+        Change::Retry { .. } | Change::Fail { .. } | Change::GiveBack
+    )
 }
 
 /// The row is not as the worker knew it: why?
@@ -71,7 +94,11 @@ fn settle(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
     }
     if rev == write.fence.rev + 1 {
         // This very write was applied before, and the answer was lost.
-        return Ok(if errored != 0 { Written::Stopped } else { Written::Committed });
+        return Ok(if errored != 0 {
+            Written::Stopped
+        } else {
+            Written::Committed
+        });
     }
     if rev != write.fence.rev {
         return Ok(Written::LeaseLost);
@@ -79,7 +106,11 @@ fn settle(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
     if errored == 0 && finished == 0 {
         // The lease had run out, and nobody has taken the program: it is ours still.
         let done = straight(s, write, false)?;
-        return Ok(if done { Written::Committed } else { Written::LeaseLost });
+        return Ok(if done {
+            Written::Committed
+        } else {
+            Written::LeaseLost
+        });
     }
     record_on_stopped(s, write)?;
     Ok(Written::Stopped)
@@ -116,7 +147,11 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
                 arrow!("crashes = 0, job_data = ?, child_ordinal = ?, lease_until = ?")
             };
             let statement = statement.text(job_data).int(i64::from(write.ordinal));
-            let statement = if leased { statement } else { statement.int(lease) };
+            let statement = if leased {
+                statement
+            } else {
+                statement.int(lease)
+            };
             fenced(statement, write.fence).run(s.conn)?
         }
         Change::Advance { next, outputs } => {
@@ -132,7 +167,11 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
                 )
             };
             let statement = statement.text(next).maybe_text(outputs.as_deref());
-            let statement = if leased { statement } else { statement.int(lease) };
+            let statement = if leased {
+                statement
+            } else {
+                statement.int(lease)
+            };
             fenced(statement, write.fence).run(s.conn)?
         }
         Change::AdvanceAndRelease { next, outputs } => {
@@ -157,16 +196,22 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
         Change::Retry { failure, after } => {
             let statement = arrow!(
                 "step_retry_count = COALESCE(step_retry_count, 0) + 1, crashes = 0, \
-                 error_message = ?, ", history!(), ", \
+                 error_message = ?, ",
+                history!(),
+                ", \
                  lease_until = NULL, worker = NULL, available_at = ?"
             );
-            let statement = statement.text(&failure.message).text(history::entry(failure, &now.text));
+            let statement = statement
+                .text(&failure.message)
+                .text(history::entry(failure, &now.text));
             let due = now.millis.saturating_add(millis(*after));
             fenced(statement.int(due), write.fence).run(s.conn)?
         }
         Change::Fail { failure } => {
             let statement = arrow!(
-                "error_message = ?, ", history!(), ", \
+                "error_message = ?, ",
+                history!(),
+                ", \
                  lease_until = NULL, worker = NULL, errored_at = ?"
             );
             let statement = statement
@@ -180,7 +225,11 @@ fn straight(s: &mut Session<'_>, write: &StepWrite, leased: bool) -> Outcome<boo
                 "crashes = 0, child_ordinal = ?, lease_until = NULL, worker = NULL, available_at = ?"
             );
             let due = now.millis.saturating_add(millis(*after));
-            fenced(statement.int(i64::from(write.ordinal)).int(due), write.fence).run(s.conn)?
+            fenced(
+                statement.int(i64::from(write.ordinal)).int(due),
+                write.fence,
+            )
+            .run(s.conn)?
         }
         Change::HandOff { key, next } => return hand_off(s, write, key, next.as_deref(), leased),
         Change::GiveBack => {
@@ -253,11 +302,18 @@ fn record_on_stopped(s: &mut Session<'_>, write: &StepWrite) -> Outcome<()> {
     let statement = match &write.change {
         Change::Save { job_data } => {
             let ordinal = i64::from(write.ordinal);
-            s.tables.statement(SAVED).text(text).text(job_data).int(ordinal)
+            s.tables
+                .statement(SAVED)
+                .text(text)
+                .text(job_data)
+                .int(ordinal)
         }
-        Change::Advance { next, outputs } | Change::AdvanceAndRelease { next, outputs } => {
-            s.tables.statement(DONE).text(text).text(next).maybe_text(outputs.as_deref())
-        }
+        Change::Advance { next, outputs } | Change::AdvanceAndRelease { next, outputs } => s
+            .tables
+            .statement(DONE)
+            .text(text)
+            .text(next)
+            .maybe_text(outputs.as_deref()),
         Change::Finish { outputs } => s
             .tables
             .statement(DONE)

@@ -60,20 +60,63 @@ fn find(s: &mut Session<'_>, run_id: &RunId) -> Outcome<Option<Found>> {
           finished_at IS NOT NULL, errored_at IS NOT NULL, waiting IS NOT NULL, unique_key
         FROM "{t}" WHERE run_id = ? ORDER BY id LIMIT 1"#;
     type Sql = (
-        BigInt, BigInt, Text, Text, BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>, BigInt, BigInt,
-        BigInt, Nullable<Text>,
+        BigInt,
+        BigInt,
+        Text,
+        Text,
+        BigInt,
+        BigInt,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        BigInt,
+        BigInt,
+        BigInt,
+        Nullable<Text>,
     );
-    type Row =
-        (i64, i64, String, String, i64, i64, Option<i64>, Option<i64>, i64, i64, i64, Option<String>);
-    let rows = s.tables.statement(FIND).text(run_id.as_str()).rows::<Sql, Row, _>(s.conn)?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let (id, step, jobs, outputs, token, priority, lease_until, busy_until, finished, errored, waiting, key) =
-        row;
+    type Row = (
+        i64,
+        i64,
+        String,
+        String,
+        i64,
+        i64,
+        Option<i64>,
+        Option<i64>,
+        i64,
+        i64,
+        i64,
+        Option<String>,
+    );
+    let rows = s
+        .tables
+        .statement(FIND)
+        .text(run_id.as_str())
+        .rows::<Sql, Row, _>(s.conn)?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    let (
+        id,
+        step,
+        jobs,
+        outputs,
+        token,
+        priority,
+        lease_until,
+        busy_until,
+        finished,
+        errored,
+        waiting,
+        key,
+    ) = row;
     Ok(Some(Found {
         id,
         step: usize::try_from(step).unwrap_or(0),
         jobs: json::read(&jobs).map_err(|e| {
-            Failure::Ours(Error::new(ErrorKind::InvalidData, format!("jobs of {run_id}: {e}")))
+            Failure::Ours(Error::new(
+                ErrorKind::InvalidData,
+                format!("jobs of {run_id}: {e}"),
+            ))
         })?,
         outputs,
         token,
@@ -91,12 +134,21 @@ pub(super) fn cancel(s: &mut Session<'_>, run_id: &RunId, message: &str) -> Outc
     // A running job keeps its lease: it is cancelled at the next heartbeat, and gives it back.
     const CANCEL: &str = r#"
         UPDATE "{t}" SET errored_at = ?, error_message = ?, updated_at = ? WHERE id = ?"#;
-    let Some(found) = find(s, run_id)? else { return Ok(false) };
+    let Some(found) = find(s, run_id)? else {
+        return Ok(false);
+    };
     if let Some(ended) = found.ended() {
-        return Err(conflict(format!("program {run_id} {ended}: there is nothing to cancel")));
+        return Err(conflict(format!(
+            "program {run_id} {ended}: there is nothing to cancel"
+        )));
     }
     let text = s.now.text.clone();
-    let statement = s.tables.statement(CANCEL).text(&text).text(message).text(&text);
+    let statement = s
+        .tables
+        .statement(CANCEL)
+        .text(&text)
+        .text(message)
+        .text(&text);
     statement.int(found.id).run(s.conn)?;
     Ok(true)
 }
@@ -113,15 +165,25 @@ pub(super) fn retry(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
           lease_until = NULL, worker = NULL,
           updated_at = ?
         WHERE id = ?"#;
-    let Some(found) = find(s, run_id)? else { return Ok(false) };
+    let Some(found) = find(s, run_id)? else {
+        return Ok(false);
+    };
     if !found.errored {
         return Err(conflict(format!(
             "program {run_id} {}: only an errored program can be retried",
-            if found.finished { "has finished" } else { "has not ended" }
+            if found.finished {
+                "has finished"
+            } else {
+                "has not ended"
+            }
         )));
     }
     if let Some(key) = &found.unique_key {
-        let holder = s.tables.statement(HOLDER).text(key).rows::<Text, String, _>(s.conn)?;
+        let holder = s
+            .tables
+            .statement(HOLDER)
+            .text(key)
+            .rows::<Text, String, _>(s.conn)?;
         if let Some(holder) = holder.first() {
             return Err(conflict(format!(
                 "program {holder} has the unique key {key:?} now: cancel it first, or leave \
@@ -132,7 +194,9 @@ pub(super) fn retry(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
     let now = s.now.clone();
     let job = found.jobs.get(found.step);
     // A body that may still run under the old claim is given until its lease ends.
-    let due = found.busy_until.map_or(now.millis, |busy| busy.max(now.millis));
+    let due = found
+        .busy_until
+        .map_or(now.millis, |busy| busy.max(now.millis));
     s.tables
         .statement(RETRY)
         .maybe_text(job.is_none().then(|| now.text.clone()))
@@ -148,13 +212,19 @@ pub(super) fn retry(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
 
 pub(super) fn delete(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
     const DELETE: &str = r#"DELETE FROM "{t}" WHERE run_id = ?"#;
-    Ok(s.tables.statement(DELETE).text(run_id.as_str()).run(s.conn)? > 0)
+    Ok(s.tables
+        .statement(DELETE)
+        .text(run_id.as_str())
+        .run(s.conn)?
+        > 0)
 }
 
 /// Checks that a report is for the step at which the program is (SEMANTICS §3.3).
 fn report(s: &mut Session<'_>, target: &Target) -> Outcome<Option<Found>> {
     let run_id = target.run_id();
-    let Some(found) = find(s, run_id)? else { return Ok(None) };
+    let Some(found) = find(s, run_id)? else {
+        return Ok(None);
+    };
     if let Some(ended) = found.ended() {
         return Err(conflict(format!("program {run_id} {ended}")));
     }
@@ -189,11 +259,18 @@ pub(super) fn complete(
     output: Option<&str>,
 ) -> Outcome<bool> {
     const EARLY: &str = r#"UPDATE "{t}" SET completion = ?, updated_at = ? WHERE id = ?"#;
-    let Some(found) = report(s, target)? else { return Ok(false) };
+    let Some(found) = report(s, target)? else {
+        return Ok(false);
+    };
     let output = output.unwrap_or("null");
     if still_runs(&found, target) {
         let text = s.now.text.clone();
-        s.tables.statement(EARLY).text(output).text(text).int(found.id).run(s.conn)?;
+        s.tables
+            .statement(EARLY)
+            .text(output)
+            .text(text)
+            .int(found.id)
+            .run(s.conn)?;
     } else {
         let key = data_key(&found.jobs, found.step);
         step_done(s, found.id, &key, found.next(), &found.outputs, output)?;
@@ -219,11 +296,17 @@ pub(super) fn step_done(
           lease_until = NULL, worker = NULL, updated_at = ?
         WHERE id = ?"#;
     let invalid = |e: json::DataError| {
-        Failure::Ours(Error::new(ErrorKind::InvalidData, format!("the output: {e}")))
+        Failure::Ours(Error::new(
+            ErrorKind::InvalidData,
+            format!("the output: {e}"),
+        ))
     };
     let mut outputs = json::read_map(outputs).map_err(invalid)?;
     if output != "null" {
-        outputs.insert(key.to_owned(), json::read::<Box<RawValue>>(output).map_err(invalid)?);
+        outputs.insert(
+            key.to_owned(),
+            json::read::<Box<RawValue>>(output).map_err(invalid)?,
+        );
     }
     let now = s.now.clone();
     s.tables
@@ -246,9 +329,16 @@ pub(super) fn fail(s: &mut Session<'_>, target: &Target, message: &str) -> Outco
           waiting = NULL, completion = NULL, busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
           lease_until = NULL, worker = NULL, updated_at = ?
         WHERE id = ?"#;
-    let Some(found) = report(s, target)? else { return Ok(false) };
+    let Some(found) = report(s, target)? else {
+        return Ok(false);
+    };
     let text = s.now.text.clone();
-    let statement = s.tables.statement(FAIL).text(&text).text(message).text(&text);
+    let statement = s
+        .tables
+        .statement(FAIL)
+        .text(&text)
+        .text(message)
+        .text(&text);
     statement.int(found.id).run(s.conn)?;
     Ok(true)
 }
@@ -260,7 +350,9 @@ pub(super) fn hand_off(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
           busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
           lease_until = NULL, worker = NULL, updated_at = ?
         WHERE id = ?"#;
-    let Some(found) = find(s, run_id)? else { return Ok(false) };
+    let Some(found) = find(s, run_id)? else {
+        return Ok(false);
+    };
     if let Some(ended) = found.ended() {
         return Err(conflict(format!("program {run_id} {ended}")));
     }
@@ -276,13 +368,17 @@ pub(super) fn reschedule(s: &mut Session<'_>, run_id: &RunId, at: Timestamp) -> 
           available_at = ?, order_key = ?, busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
           lease_until = NULL, worker = NULL, updated_at = ?
         WHERE id = ?"#;
-    let Some(found) = find(s, run_id)? else { return Ok(false) };
+    let Some(found) = find(s, run_id)? else {
+        return Ok(false);
+    };
     if let Some(ended) = found.ended() {
         return Err(conflict(format!("program {run_id} {ended}")));
     }
     let now = s.now.clone();
     // Where a body runs under the old claim, not before its lease has ended.
-    let at = found.busy_until.map_or(at.as_millis(), |busy| busy.max(at.as_millis()));
+    let at = found
+        .busy_until
+        .map_or(at.as_millis(), |busy| busy.max(at.as_millis()));
     s.tables
         .statement(RESCHEDULE)
         .maybe_text(found.jobs.get(found.step))
@@ -303,14 +399,24 @@ pub(super) fn set_attributes(s: &mut Session<'_>, run_id: &RunId, fields: &str) 
         .statement(READ)
         .text(run_id.as_str())
         .rows::<(BigInt, Text), (i64, String), _>(s.conn)?;
-    let Some((id, attributes)) = rows.into_iter().next() else { return Ok(false) };
+    let Some((id, attributes)) = rows.into_iter().next() else {
+        return Ok(false);
+    };
     let invalid = |e: json::DataError| {
-        Failure::Ours(Error::new(ErrorKind::InvalidData, format!("attributes: {e}")))
+        Failure::Ours(Error::new(
+            ErrorKind::InvalidData,
+            format!("attributes: {e}"),
+        ))
     };
     let mut all = json::read_map(&attributes).map_err(invalid)?;
     all.extend(json::read_map(fields).map_err(invalid)?);
     let text = s.now.text.clone();
-    s.tables.statement(SET).text(json::map_text(&all)).text(text).int(id).run(s.conn)?;
+    s.tables
+        .statement(SET)
+        .text(json::map_text(&all))
+        .text(text)
+        .int(id)
+        .run(s.conn)?;
     Ok(true)
 }
 
@@ -355,11 +461,17 @@ pub(super) fn set_paused(s: &mut Session<'_>, queue: &str, paused: bool) -> Outc
 pub(super) fn prunable(s: &mut Session<'_>, age: Duration, limit: usize) -> Outcome<Vec<i64>> {
     const PRUNABLE: &str = concat!(
         "SELECT id FROM \"{t}\" NOT INDEXED WHERE (errored_at IS NOT NULL OR finished_at IS NOT NULL)",
-        " AND ", time!("COALESCE(errored_at, finished_at)"), " <= ? ORDER BY id LIMIT ?"
+        " AND ",
+        time!("COALESCE(errored_at, finished_at)"),
+        " <= ? ORDER BY id LIMIT ?"
     );
     let before = s.now.millis.saturating_sub(millis(age));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(s.tables.statement(PRUNABLE).int(before).int(limit).rows::<BigInt, i64, _>(s.conn)?)
+    Ok(s.tables
+        .statement(PRUNABLE)
+        .int(before)
+        .int(limit)
+        .rows::<BigInt, i64, _>(s.conn)?)
 }
 
 /// Deletes those of them that have still ended: one that was retried a moment ago stays.
@@ -367,9 +479,15 @@ pub(super) fn prune(s: &mut Session<'_>, age: Duration, ids: &[i64]) -> Outcome<
     const PRUNE: &str = concat!(
         "DELETE FROM \"{t}\" WHERE id IN (SELECT value FROM json_each(?))",
         " AND (errored_at IS NOT NULL OR finished_at IS NOT NULL)",
-        " AND ", time!("COALESCE(errored_at, finished_at)"), " <= ?"
+        " AND ",
+        time!("COALESCE(errored_at, finished_at)"),
+        " <= ?"
     );
     let before = s.now.millis.saturating_sub(millis(age));
     let ids = serde_json::to_string(ids).unwrap_or_default();
-    Ok(s.tables.statement(PRUNE).text(ids).int(before).run(s.conn)?)
+    Ok(s.tables
+        .statement(PRUNE)
+        .text(ids)
+        .int(before)
+        .run(s.conn)?)
 }

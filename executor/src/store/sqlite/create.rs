@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// Inserts programs; those whose unique key is taken come back with its holder.
-pub(super) fn create(s: &mut Session<'_>, programs: &[NewProgram]) -> Outcome<Vec<Result<Created>>> {
+pub(super) fn create(
+    s: &mut Session<'_>,
+    programs: &[NewProgram],
+) -> Outcome<Vec<Result<Created>>> {
     programs.iter().map(|program| insert(s, program)).collect()
 }
 
@@ -60,14 +63,27 @@ fn insert(s: &mut Session<'_>, new: &NewProgram) -> Outcome<Result<Created>> {
         .text(&s.now.text)
         .run(s.conn)?;
     if inserted == 1 {
-        return Ok(Ok(Created { run_id: new.run_id.clone(), existed: false }));
+        return Ok(Ok(Created {
+            run_id: new.run_id.clone(),
+            existed: false,
+        }));
     }
     // Inside the one write transaction the holder of the key cannot end meanwhile.
     let key = options.unique_key.as_deref().unwrap_or_default();
-    let holder = s.tables.statement(HOLDER).text(key).rows::<Text, String, _>(s.conn)?;
+    let holder = s
+        .tables
+        .statement(HOLDER)
+        .text(key)
+        .rows::<Text, String, _>(s.conn)?;
     Ok(match holder.into_iter().next() {
-        Some(run_id) => Ok(Created { run_id: run_id.into(), existed: true }),
-        None => Err(Error::new(ErrorKind::Store, "the program was not stored; create it again")),
+        Some(run_id) => Ok(Created {
+            run_id: run_id.into(),
+            existed: true,
+        }),
+        None => Err(Error::new(
+            ErrorKind::Store,
+            "the program was not stored; create it again",
+        )),
     })
 }
 

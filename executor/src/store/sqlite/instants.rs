@@ -4,9 +4,16 @@
 macro_rules! time {
     ($column:literal) => {
         concat!(
-            "CASE typeof(", $column, ") WHEN 'integer' THEN ", $column,
-            " WHEN 'real' THEN CAST(", $column, " AS INTEGER)",
-            " ELSE CAST(unixepoch(", $column, ", 'subsec') * 1000 AS INTEGER) END"
+            "CASE typeof(",
+            $column,
+            ") WHEN 'integer' THEN ",
+            $column,
+            " WHEN 'real' THEN CAST(",
+            $column,
+            " AS INTEGER)",
+            " ELSE CAST(unixepoch(",
+            $column,
+            ", 'subsec') * 1000 AS INTEGER) END"
         )
     };
 }

@@ -40,8 +40,9 @@ use tokio::{
 };
 
 use super::{
-    ClaimRequest, Claimed, Created, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse, Stats, StepWrite,
-    Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, statement::Tables,
+    ClaimRequest, Claimed, Created, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse, Stats,
+    StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
+    statement::Tables,
 };
 use crate::{
     config::Config,
@@ -82,10 +83,16 @@ struct Now {
 impl SqliteStore {
     pub(super) async fn open(config: &Config) -> Result<Self> {
         let path = PathBuf::from(config.database_url.sqlite_path());
-        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.is_dir()) {
+        if let Some(folder) = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty() && !p.is_dir())
+        {
             return Err(Error::new(
                 ErrorKind::Store,
-                format!("the folder {} of the database file does not exist", folder.display()),
+                format!(
+                    "the folder {} of the database file does not exist",
+                    folder.display()
+                ),
             ));
         }
         let tables = Arc::new(Tables::new(&config.table));
@@ -107,9 +114,14 @@ impl SqliteStore {
         let tables = Arc::clone(&self.tables);
         let mut writer = self.writer.lock().await;
         let done = writer.spawn_blocking(move |conn| {
-            Ok(conn.immediate_transaction(|conn| Session::new(conn, &tables).and_then(|mut s| verb(&mut s))))
+            Ok(conn.immediate_transaction(|conn| {
+                Session::new(conn, &tables).and_then(|mut s| verb(&mut s))
+            }))
         });
-        done.await.map_err(Failure::from).and_then(|done| done).map_err(|e| self.explain(e))
+        done.await
+            .map_err(Failure::from)
+            .and_then(|done| done)
+            .map_err(|e| self.explain(e))
     }
 
     /// Runs a verb that only reads.
@@ -122,7 +134,10 @@ impl SqliteStore {
         let done = reader.spawn_blocking(move |conn| {
             Ok(conn.transaction(|conn| Session::new(conn, &tables).and_then(|mut s| verb(&mut s))))
         });
-        done.await.map_err(Failure::from).and_then(|done| done).map_err(|e| self.explain(e))
+        done.await
+            .map_err(Failure::from)
+            .and_then(|done| done)
+            .map_err(|e| self.explain(e))
     }
 
     fn explain(&self, failure: Failure) -> Error {
@@ -134,7 +149,8 @@ impl SqliteStore {
 
     /// Wakes those who wait for something to do.
     fn ring(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -191,9 +207,15 @@ impl<'a> Session<'a> {
     fn new(conn: &'a mut SqliteConnection, tables: &'a Tables) -> Outcome<Self> {
         const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), \
                            strftime('%Y-%m-%d %H:%M:%f', 'now')";
-        let now = tables.statement(NOW).rows::<(BigInt, Text), (i64, String), _>(conn)?;
+        let now = tables
+            .statement(NOW)
+            .rows::<(BigInt, Text), (i64, String), _>(conn)?;
         let (millis, text) = now.into_iter().next().ok_or(DieselError::NotFound)?;
-        Ok(Self { conn, tables, now: Now { millis, text } })
+        Ok(Self {
+            conn,
+            tables,
+            now: Now { millis, text },
+        })
     }
 }
 
@@ -239,7 +261,11 @@ async fn connect(path: &Path) -> Result<Wrapped> {
     match opened.await {
         Ok(Ok(conn)) => Ok(SyncConnectionWrapper::new(conn)),
         Ok(Err(error)) => Err(explain(path, error)),
-        Err(error) => Err(Error::with_source(ErrorKind::Store, "the store could not be opened", error)),
+        Err(error) => Err(Error::with_source(
+            ErrorKind::Store,
+            "the store could not be opened",
+            error,
+        )),
     }
 }
 
@@ -264,15 +290,29 @@ fn explain(path: &Path, error: DieselError) -> Error {
         ""
     };
     // What may go better later is the store's; everything else is for that data alone.
-    let later = ["locked", "busy", "full", "I/O", "readonly", "unable to open", "not a database",
-        "malformed database", "disk image", "interrupted", "out of memory"];
+    let later = [
+        "locked",
+        "busy",
+        "full",
+        "I/O",
+        "readonly",
+        "unable to open",
+        "not a database",
+        "malformed database",
+        "disk image",
+        "interrupted",
+        "out of memory",
+    ];
     let kind = match &error {
         DieselError::DatabaseError(..) if !later.iter().any(|word| message.contains(word)) => {
             ErrorKind::InvalidData
         }
         _ => ErrorKind::Store,
     };
-    Error::new(kind, format!("the database {}: {message}{advice}", path.display()))
+    Error::new(
+        kind,
+        format!("the database {}: {message}{advice}", path.display()),
+    )
 }
 
 impl Store for SqliteStore {
@@ -301,7 +341,9 @@ impl Store for SqliteStore {
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claimed> {
         let locks = self.locks.clone();
         Box::pin(async move {
-            let claimed = self.write(move |s| claim::claim(s, &request, &locks)).await?;
+            let claimed = self
+                .write(move |s| claim::claim(s, &request, &locks))
+                .await?;
             self.locks.sweep();
             Ok(claimed)
         })
@@ -331,7 +373,8 @@ impl Store for SqliteStore {
         Box::pin(async move {
             self.locks.take(worker.id)?;
             let locks = self.locks.clone();
-            self.write(move |s| workers::register(s, &worker, &locks)).await?;
+            self.write(move |s| workers::register(s, &worker, &locks))
+                .await?;
             self.locks.sweep();
             Ok(())
         })
@@ -351,7 +394,11 @@ impl Store for SqliteStore {
     }
 
     fn listener(&self) -> Box<dyn Listener + '_> {
-        Box::new(Ear { store: self, changes: self.changes.subscribe(), version: 0 })
+        Box::new(Ear {
+            store: self,
+            changes: self.changes.subscribe(),
+            version: 0,
+        })
     }
 
     fn get(&self, run_id: RunId) -> StoreFuture<'_, Option<ProgramInfo>> {
@@ -441,7 +488,10 @@ mod tests {
     async fn fresh() -> (tempfile::TempDir, Arc<dyn Store>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite:{}", folder.path().join("suite.db").display());
-        let config = Config { database_url: url.parse().expect("a URL"), ..Config::default() };
+        let config = Config {
+            database_url: url.parse().expect("a URL"),
+            ..Config::default()
+        };
         let store = SqliteStore::open(&config).await.expect("opened");
         (folder, Arc::new(store))
     }

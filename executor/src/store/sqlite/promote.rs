@@ -37,12 +37,21 @@ pub(super) fn promote(s: &mut Session<'_>, request: &ClaimRequest) -> Outcome<Ve
     type Sql = (BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>, BigInt);
     type Due = (i64, i64, i64, i64, Option<i64>, i64);
     let now = s.now.millis;
-    let due = s.tables.statement(DUE).int(now).int(MOST).rows::<Sql, Due, _>(s.conn)?;
+    let due = s
+        .tables
+        .statement(DUE)
+        .int(now)
+        .int(MOST)
+        .rows::<Sql, Due, _>(s.conn)?;
     let mut killed = Vec::new();
     for (id, token, leased, crashes, available_at, priority) in due {
         let order = order_key(available_at.unwrap_or(now), priority);
         if leased == 0 {
-            s.tables.statement(PROMOTE_DUE).int(order).int(id).run(s.conn)?;
+            s.tables
+                .statement(PROMOTE_DUE)
+                .int(order)
+                .int(id)
+                .run(s.conn)?;
         } else if request.running.contains(&Held { id, token }) {
             // The store was away for longer than the lease, and nobody has come before us.
             let until = now.saturating_add(millis(request.lease));
@@ -50,7 +59,11 @@ pub(super) fn promote(s: &mut Session<'_>, request: &ClaimRequest) -> Outcome<Ve
         } else if crashes + 1 >= i64::from(request.max_crashes) {
             killed.push(kill(s, id, crashes + 1)?);
         } else {
-            s.tables.statement(PROMOTE_EXPIRED).int(order).int(id).run(s.conn)?;
+            s.tables
+                .statement(PROMOTE_EXPIRED)
+                .int(order)
+                .int(id)
+                .run(s.conn)?;
         }
     }
     Ok(killed)
@@ -71,14 +84,25 @@ fn kill(s: &mut Session<'_>, id: i64, crashes: i64) -> Outcome<Killed> {
         .statement(FIND)
         .int(id)
         .rows::<(Text, BigInt, BigInt, Text), (Lossy, i64, i64, Lossy), _>(s.conn)?;
-    let (Lossy(run_id), step, retried, Lossy(jobs)) =
-        rows.into_iter().next().ok_or(diesel::result::Error::NotFound)?;
+    let (Lossy(run_id), step, retried, Lossy(jobs)) = rows
+        .into_iter()
+        .next()
+        .ok_or(diesel::result::Error::NotFound)?;
     let step = usize::try_from(step).unwrap_or(0);
     let jobs: Vec<String> = json::read(&jobs).unwrap_or_default();
-    let job = if step < jobs.len() { data_key(&jobs, step) } else { String::new() };
+    let job = if step < jobs.len() {
+        data_key(&jobs, step)
+    } else {
+        String::new()
+    };
     let message = format!("its worker died {crashes} times in this step");
     let attempt = u32::try_from(retried).unwrap_or(0).saturating_add(1);
-    let failure = Failure { step, job, attempt, message };
+    let failure = Failure {
+        step,
+        job,
+        attempt,
+        message,
+    };
     let text = s.now.text.clone();
     s.tables
         .statement(KILL)
@@ -89,5 +113,10 @@ fn kill(s: &mut Session<'_>, id: i64, crashes: i64) -> Outcome<Killed> {
         .int(crashes)
         .int(id)
         .run(s.conn)?;
-    Ok(Killed { run_id: run_id.into(), step, job: failure.job, message: failure.message })
+    Ok(Killed {
+        run_id: run_id.into(),
+        step,
+        job: failure.job,
+        message: failure.message,
+    })
 }

@@ -36,25 +36,58 @@ macro_rules! text {
 macro_rules! row {
     () => {
         concat!(
-            "json_object('run_id', ", text!("COALESCE(run_id, '')"), ", 'name', ", text!("name"),
-            ", 'state', ", state!(), ", 'queue', ", text!("queue"), ", 'jobs', ", text!("jobs"),
+            "json_object('run_id', ",
+            text!("COALESCE(run_id, '')"),
+            ", 'name', ",
+            text!("name"),
+            ", 'state', ",
+            state!(),
+            ", 'queue', ",
+            text!("queue"),
+            ", 'jobs', ",
+            text!("jobs"),
             ", 'step', step, 'step_retry_count', step_retry_count,",
-            " 'program_data', ", text!("program_data"), ", 'job_data', ", text!("job_data"),
-            ", 'outputs', ", text!("outputs"), ", 'attributes', ", text!("attributes"),
+            " 'program_data', ",
+            text!("program_data"),
+            ", 'job_data', ",
+            text!("job_data"),
+            ", 'outputs', ",
+            text!("outputs"),
+            ", 'attributes', ",
+            text!("attributes"),
             ", 'priority', priority, 'available_at', available_at,",
             " 'lease_until', lease_until, 'worker', worker, 'crashes', crashes,",
-            " 'unique_key', ", text!("unique_key"), ", 'retry_after', retry_after,",
-            " 'parent_run_id', parent_run_id, 'created_at', ", time!("created_at"),
-            ", 'updated_at', ", time!("updated_at"), ", 'finished_at', ", time!("finished_at"),
-            ", 'errored_at', ", time!("errored_at"),
-            ", 'error_message', ", text!("error_message"), ", 'errors', ", text!("errors"), ")"
+            " 'unique_key', ",
+            text!("unique_key"),
+            ", 'retry_after', retry_after,",
+            " 'parent_run_id', parent_run_id, 'created_at', ",
+            time!("created_at"),
+            ", 'updated_at', ",
+            time!("updated_at"),
+            ", 'finished_at', ",
+            time!("finished_at"),
+            ", 'errored_at', ",
+            time!("errored_at"),
+            ", 'error_message', ",
+            text!("error_message"),
+            ", 'errors', ",
+            text!("errors"),
+            ")"
         )
     };
 }
 
 pub(super) fn get(s: &mut Session<'_>, run_id: &RunId) -> Outcome<Option<ProgramInfo>> {
-    const GET: &str = concat!("SELECT ", row!(), " FROM \"{t}\" WHERE run_id = ? ORDER BY id LIMIT 1");
-    let rows = s.tables.statement(GET).text(run_id.as_str()).rows::<Text, Lossy, _>(s.conn)?;
+    const GET: &str = concat!(
+        "SELECT ",
+        row!(),
+        " FROM \"{t}\" WHERE run_id = ? ORDER BY id LIMIT 1"
+    );
+    let rows = s
+        .tables
+        .statement(GET)
+        .text(run_id.as_str())
+        .rows::<Text, Lossy, _>(s.conn)?;
     Ok(rows.first().map(|row| StoredProgram::read(&row.0)))
 }
 
@@ -70,21 +103,30 @@ pub(super) fn list(s: &mut Session<'_>, filter: &Filter) -> Outcome<Vec<ProgramI
             ));
         }
         // States are words of ours, no text from outside.
-        let states: Vec<_> = filter.states.iter().map(|state| format!("'{state}'")).collect();
+        let states: Vec<_> = filter
+            .states
+            .iter()
+            .map(|state| format!("'{state}'"))
+            .collect();
         text.push_str(concat!(" AND ", state!(), " IN ("));
         text.push_str(&states.join(", "));
         text.push(')');
     }
-    for (column, value) in
-        [("queue", &filter.queue), ("name", &filter.name), ("job", &filter.job)]
-    {
+    for (column, value) in [
+        ("queue", &filter.queue),
+        ("name", &filter.name),
+        ("job", &filter.job),
+    ] {
         if value.is_some() {
             text.push_str(&format!(" AND {column} = ?"));
         }
     }
     text.push_str(" ORDER BY id DESC LIMIT ?");
     let mut statement = s.tables.composed(&text);
-    for value in [&filter.queue, &filter.name, &filter.job].into_iter().flatten() {
+    for value in [&filter.queue, &filter.name, &filter.job]
+        .into_iter()
+        .flatten()
+    {
         statement = statement.text(value.as_str());
     }
     let limit = i64::try_from(filter.limit.unwrap_or(100)).unwrap_or(i64::MAX);
@@ -93,14 +135,21 @@ pub(super) fn list(s: &mut Session<'_>, filter: &Filter) -> Outcome<Vec<ProgramI
 }
 
 pub(super) fn children(s: &mut Session<'_>, parent: &RunId) -> Outcome<Vec<RunId>> {
-    const CHILDREN: &str = r#"SELECT run_id FROM "{t}" WHERE parent_run_id = ? ORDER BY id LIMIT 1000"#;
-    let rows = s.tables.statement(CHILDREN).text(parent.as_str()).rows::<Text, String, _>(s.conn)?;
+    const CHILDREN: &str =
+        r#"SELECT run_id FROM "{t}" WHERE parent_run_id = ? ORDER BY id LIMIT 1000"#;
+    let rows = s
+        .tables
+        .statement(CHILDREN)
+        .text(parent.as_str())
+        .rows::<Text, String, _>(s.conn)?;
     Ok(rows.into_iter().map(RunId::from).collect())
 }
 
 pub(super) fn stats(s: &mut Session<'_>) -> Outcome<Stats> {
     const UNFINISHED: &str = concat!(
-        "SELECT queue, ", state!(), ", COUNT(*) FROM \"{t}\" INDEXED BY \"{t}_due\"",
+        "SELECT queue, ",
+        state!(),
+        ", COUNT(*) FROM \"{t}\" INDEXED BY \"{t}_due\"",
         " WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL GROUP BY 1, 2",
         " UNION ALL SELECT queue, 'available', COUNT(*) FROM \"{t}\" INDEXED BY \"{t}_ready\"",
         " WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL GROUP BY 1",
@@ -117,7 +166,9 @@ pub(super) fn stats(s: &mut Session<'_>) -> Outcome<Stats> {
         .statement(UNFINISHED)
         .rows::<(Text, Text, BigInt), (String, String, i64), _>(s.conn)?;
     for (queue, state, number) in rows {
-        let Ok(state) = state.parse::<ProgramState>() else { continue };
+        let Ok(state) = state.parse::<ProgramState>() else {
+            continue;
+        };
         unfinished += count(number);
         *stats.states.entry(state).or_default() += count(number);
         let queue = stats.queues.entry(queue).or_default();
@@ -130,7 +181,10 @@ pub(super) fn stats(s: &mut Session<'_>) -> Outcome<Stats> {
         stats.states.entry(state).or_default();
     }
     stats.states.insert(ProgramState::Errored, errored);
-    stats.states.insert(ProgramState::Finished, all.saturating_sub(unfinished + errored));
+    stats.states.insert(
+        ProgramState::Finished,
+        all.saturating_sub(unfinished + errored),
+    );
     for queue in s.tables.statement(PAUSED).rows::<Text, String, _>(s.conn)? {
         stats.queues.entry(queue).or_default().paused = true;
     }

@@ -21,13 +21,18 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] =
-    &[migration!("2026-11-22-000001_programs"), migration!("2026-11-22-000002_engine")];
+const MIGRATIONS: &[Migration] = &[
+    migration!("2026-11-22-000001_programs"),
+    migration!("2026-11-22-000002_engine"),
+];
 
 pub(super) fn pending(s: &mut Session<'_>) -> Outcome<Vec<String>> {
     let applied = applied(s)?;
     let pending = schema::pending(MIGRATIONS, &applied).map_err(Failure::Ours)?;
-    Ok(pending.iter().map(|migration| migration.name.to_owned()).collect())
+    Ok(pending
+        .iter()
+        .map(|migration| migration.name.to_owned())
+        .collect())
 }
 
 /// Applies what is missing; the transaction around it holds the only lock that writers have.
@@ -48,13 +53,18 @@ pub(super) fn migrate(s: &mut Session<'_>) -> Outcome<Vec<String>> {
         tracing::info!(migration = migration.name, "upgrading the tables");
         s.conn.batch_execute(&s.tables.fill(migration.up))?;
         s.tables
-            .statement(r#"INSERT INTO "{t}_migrations" (name, compatible, applied_at) VALUES (?, ?, ?)"#)
+            .statement(
+                r#"INSERT INTO "{t}_migrations" (name, compatible, applied_at) VALUES (?, ?, ?)"#,
+            )
             .text(migration.name)
             .int(i64::from(migration.compatible))
             .text(s.now.text.clone())
             .run(s.conn)?;
     }
-    Ok(pending.iter().map(|migration| migration.name.to_owned()).collect())
+    Ok(pending
+        .iter()
+        .map(|migration| migration.name.to_owned())
+        .collect())
 }
 
 fn applied(s: &mut Session<'_>) -> Outcome<Vec<Applied>> {
@@ -65,7 +75,13 @@ fn applied(s: &mut Session<'_>) -> Outcome<Vec<Applied>> {
         .tables
         .statement(r#"SELECT name, compatible FROM "{t}_migrations""#)
         .rows::<(Text, BigInt), (String, i64), _>(s.conn)?;
-    Ok(rows.into_iter().map(|(name, compatible)| Applied { name, compatible: compatible != 0 }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(name, compatible)| Applied {
+            name,
+            compatible: compatible != 0,
+        })
+        .collect())
 }
 
 fn has_table(s: &mut Session<'_>, name: &str) -> Outcome<bool> {
@@ -82,8 +98,17 @@ fn has_table(s: &mut Session<'_>, name: &str) -> Outcome<bool> {
 /// A table of this name that is not ours must be program-executor's, or it is left alone.
 fn check_foreign_table(s: &mut Session<'_>) -> Outcome<()> {
     const NEEDED: [&str; 11] = [
-        "id", "run_id", "program_data", "jobs", "job_data", "step", "step_retry_count",
-        "finished_at", "errored_at", "error_message", "updated_at",
+        "id",
+        "run_id",
+        "program_data",
+        "jobs",
+        "job_data",
+        "step",
+        "step_retry_count",
+        "finished_at",
+        "errored_at",
+        "error_message",
+        "updated_at",
     ];
     if !has_table(s, "{t}")? {
         return Ok(());
@@ -94,7 +119,10 @@ fn check_foreign_table(s: &mut Session<'_>) -> Outcome<()> {
         .statement("SELECT name FROM pragma_table_info(?)")
         .text(name.clone())
         .rows::<Text, String, _>(s.conn)?;
-    match NEEDED.iter().find(|needed| !columns.iter().any(|column| column == **needed)) {
+    match NEEDED
+        .iter()
+        .find(|needed| !columns.iter().any(|column| column == **needed))
+    {
         None => Ok(()),
         Some(missing) => Err(Failure::Ours(Error::new(
             ErrorKind::Configuration,

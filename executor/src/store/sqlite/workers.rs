@@ -34,7 +34,12 @@ pub(super) struct Locks {
 
 impl Locks {
     pub(super) fn beside(database: &Path) -> Self {
-        Self { base: database.to_owned(), held: Arc::default(), looked: Arc::default(), dead: Arc::default() }
+        Self {
+            base: database.to_owned(),
+            held: Arc::default(),
+            looked: Arc::default(),
+            dead: Arc::default(),
+        }
     }
 
     fn path(&self, worker: &str) -> PathBuf {
@@ -54,12 +59,18 @@ impl Locks {
             let message = format!("the worker's lock file {} can't be made", path.display());
             Error::with_source(ErrorKind::Store, message, e)
         })?;
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(worker, file);
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(worker, file);
         Ok(())
     }
 
     pub(super) fn give_back(&self, worker: WorkerId) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&worker);
         self.forget(&worker.to_string());
     }
 
@@ -77,7 +88,9 @@ impl Locks {
     /// Whether the process of this worker is gone; where locks do not work, or somebody has taken
     /// the file away, nobody is, and the lease's time decides.
     fn is_dead(&self, worker: &str) -> bool {
-        let Ok(file) = File::open(self.path(worker)) else { return false };
+        let Ok(file) = File::open(self.path(worker)) else {
+            return false;
+        };
         matches!(file.try_lock(), Ok(()))
     }
 
@@ -102,7 +115,10 @@ pub(super) fn register(s: &mut Session<'_>, worker: &WorkerRecord, locks: &Locks
     // A day after its last sign nobody asks for a worker any more.
     const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE seen_at < ?"#;
     let now = s.now.millis;
-    s.tables.statement(FORGET).int(now - 86_400_000).run(s.conn)?;
+    s.tables
+        .statement(FORGET)
+        .int(now - 86_400_000)
+        .run(s.conn)?;
     end_leases_of_the_dead(s, worker.id, locks)?;
     s.tables
         .statement(REGISTER)
@@ -120,11 +136,18 @@ pub(super) fn register(s: &mut Session<'_>, worker: &WorkerRecord, locks: &Locks
 
 pub(super) fn deregister(s: &mut Session<'_>, worker: WorkerId) -> Outcome<()> {
     const DEREGISTER: &str = r#"DELETE FROM "{t}_workers" WHERE id = ?"#;
-    s.tables.statement(DEREGISTER).text(worker.to_string()).run(s.conn)?;
+    s.tables
+        .statement(DEREGISTER)
+        .text(worker.to_string())
+        .run(s.conn)?;
     Ok(())
 }
 
-pub(super) fn live(s: &mut Session<'_>, within: Duration, locks: &Locks) -> Outcome<Vec<WorkerInfo>> {
+pub(super) fn live(
+    s: &mut Session<'_>,
+    within: Duration,
+    locks: &Locks,
+) -> Outcome<Vec<WorkerInfo>> {
     const LIVE: &str = r#"
         SELECT id, host, pid, queues, slots, started_at, seen_at FROM "{t}_workers"
         WHERE seen_at >= ? ORDER BY started_at"#;
@@ -137,26 +160,28 @@ pub(super) fn live(s: &mut Session<'_>, within: Duration, locks: &Locks) -> Outc
         .rows::<Sql, Row, _>(s.conn)?;
     let live = rows.into_iter().filter(|row| !locks.is_dead(&row.0));
     Ok(live
-        .map(|(id, host, pid, queues, slots, started_at, seen_at)| WorkerInfo {
-            id,
-            host,
-            pid: u32::try_from(pid).unwrap_or(0),
-            queues: queues.split(',').map(str::to_owned).collect(),
-            slots: u32::try_from(slots).unwrap_or(u32::MAX),
-            started_at: Timestamp::from_millis(started_at),
-            seen_at: Timestamp::from_millis(seen_at),
-        })
+        .map(
+            |(id, host, pid, queues, slots, started_at, seen_at)| WorkerInfo {
+                id,
+                host,
+                pid: u32::try_from(pid).unwrap_or(0),
+                queues: queues.split(',').map(str::to_owned).collect(),
+                slots: u32::try_from(slots).unwrap_or(u32::MAX),
+                started_at: Timestamp::from_millis(started_at),
+                seen_at: Timestamp::from_millis(seen_at),
+            },
+        )
         .collect())
 }
 
 /// Ends the leases of processes that are gone, so that a claim finds them due. Not at each claim:
 /// see [`Locks::look_is_due`].
-pub(super) fn look_for_the_dead(
-    s: &mut Session<'_>,
-    this: WorkerId,
-    locks: &Locks,
-) -> Outcome<()> {
-    if locks.look_is_due() { end_leases_of_the_dead(s, this, locks) } else { Ok(()) }
+pub(super) fn look_for_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
+    if locks.look_is_due() {
+        end_leases_of_the_dead(s, this, locks)
+    } else {
+        Ok(())
+    }
 }
 
 fn end_leases_of_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
@@ -178,9 +203,19 @@ fn end_leases_of_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Locks) ->
         if locks.is_dead(&worker) {
             tracing::info!(worker, "a worker has died: its programs go to others");
             let last = now.saturating_add(lease);
-            s.tables.statement(END).int(now).int(now).int(last).text(&worker).run(s.conn)?;
+            s.tables
+                .statement(END)
+                .int(now)
+                .int(now)
+                .int(last)
+                .text(&worker)
+                .run(s.conn)?;
             s.tables.statement(FORGET).text(&worker).run(s.conn)?;
-            locks.dead.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+            locks
+                .dead
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(worker);
         }
     }
     Ok(())
@@ -201,7 +236,11 @@ pub(super) fn heartbeat(
         RETURNING errored_at IS NOT NULL"#;
     let now = s.now.millis;
     let worker = worker.to_string();
-    s.tables.statement(SEEN).int(now).text(&worker).run(s.conn)?;
+    s.tables
+        .statement(SEEN)
+        .int(now)
+        .text(&worker)
+        .run(s.conn)?;
     let until = now.saturating_add(millis(lease));
     held.iter()
         .map(|held| {
