@@ -33,6 +33,7 @@ macro_rules! exercise {
             a_unique_key_is_free_when_its_program_ends, pausing_closes_a_queue,
             attributes_merge_and_keep_null, only_terminal_programs_are_pruned,
             lists_filter_by_state, the_end_of_a_worker_gives_its_programs_back,
+            a_claim_that_was_taken_away_waits_for_the_old_body,
         );
     };
     (@each $fresh:path: $($test:ident),* $(,)?) => {
@@ -908,6 +909,25 @@ pub(super) async fn lists_filter_by_state(stage: Stage) {
     let stats = stage.store.stats().await.expect("read");
     assert_eq!(stats.states[&ProgramState::Scheduled], 1);
     assert_eq!(stats.states[&ProgramState::Running], 1);
+}
+
+pub(super) async fn a_claim_that_was_taken_away_waits_for_the_old_body(stage: Stage) {
+    let now = crate::Timestamp::from_millis(0);
+    let moved = stage.create(&["a"]).await;
+    let failed = stage.create(&["a"]).await;
+    assert_eq!(stage.claim().await.len(), 2);
+    for _ in 0..2 {
+        let done = stage.store.reschedule(moved.clone(), now).await;
+        assert!(done.expect("it runs"));
+    }
+    let target = Target::RunId(failed.clone());
+    stage
+        .store
+        .fail(target, "x".to_owned())
+        .await
+        .expect("it runs");
+    assert!(stage.store.retry(failed).await.expect("errored"));
+    assert!(stage.claim().await.is_empty(), "two bodies of one step");
 }
 
 pub(super) async fn the_end_of_a_worker_gives_its_programs_back(stage: Stage) {

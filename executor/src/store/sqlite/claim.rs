@@ -29,6 +29,10 @@ pub(super) fn claim(
     Ok(claimed)
 }
 
+/// The statements of each claim, whose plans are tested.
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[PAUSED, AVAILABLE_JOBS, CANDIDATES, CLAIM, NEXT_DUE];
+
 const PAUSED: &str = r#"SELECT name FROM "{t}_queues" WHERE paused_at IS NOT NULL"#;
 
 // A loose scan: one seek for each job that has something available.

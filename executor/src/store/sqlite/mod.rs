@@ -485,7 +485,7 @@ mod tests {
     use crate::store::suite;
 
     /// A store in a folder of its own, which goes with the first of the two.
-    async fn fresh() -> (tempfile::TempDir, Arc<dyn Store>) {
+    async fn open() -> (tempfile::TempDir, SqliteStore) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite:{}", folder.path().join("suite.db").display());
         let config = Config {
@@ -493,8 +493,48 @@ mod tests {
             ..Config::default()
         };
         let store = SqliteStore::open(&config).await.expect("opened");
+        (folder, store)
+    }
+
+    async fn fresh() -> (tempfile::TempDir, Arc<dyn Store>) {
+        let (folder, store) = open().await;
         (folder, Arc::new(store))
     }
 
     suite::exercise!(fresh);
+
+    /// What a claim does must not depend on history, nor on what is scheduled: each of its
+    /// statements seeks.
+    #[tokio::test]
+    async fn claims_and_commits_scan_nothing() {
+        let (_folder, store) = open().await;
+        store.migrate().await.expect("tables");
+        let plans = store.read(|s| {
+            let mut plans = Vec::new();
+            for text in claim::HOT.iter().chain(promote::HOT).chain(workers::HOT) {
+                let explain = format!("EXPLAIN QUERY PLAN {}", text.replace('?', "NULL"));
+                let rows = s
+                    .tables
+                    .composed(&explain)
+                    .rows::<(BigInt, BigInt, BigInt, Text), (i64, i64, i64, String), _>(s.conn)?;
+                plans.extend(rows.into_iter().map(|row| row.3));
+            }
+            Ok(plans)
+        });
+        let plans = plans.await.expect("explained");
+        assert!(plans.len() > 8, "{plans:#?}");
+        let scans = plans.iter().filter(|plan| plan.starts_with("SCAN"));
+        // These hold a row for each worker or paused queue, or what the statement itself has made.
+        let small = [
+            "programs_workers",
+            "programs_queues",
+            "present",
+            "json_each",
+            "CONSTANT ROW",
+        ];
+        let scans: Vec<_> = scans
+            .filter(|plan| !small.iter().any(|s| plan.contains(s)))
+            .collect();
+        assert!(scans.is_empty(), "{scans:#?}");
+    }
 }

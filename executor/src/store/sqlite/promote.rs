@@ -12,6 +12,10 @@ use crate::{
 /// How many programs one claim makes available at most.
 const MOST: i64 = 1000;
 
+/// The statements of each claim, whose plans are tested.
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[DUE, PROMOTE_DUE, PROMOTE_EXPIRED, RENEW];
+
 const DUE: &str = r#"
 SELECT id, token, lease_until IS NOT NULL, crashes, available_at, priority
 FROM "{t}" INDEXED BY "{t}_due"

@@ -184,14 +184,20 @@ pub(super) fn look_for_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Loc
     }
 }
 
+/// The statements of a look for the dead, whose plans are tested.
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[OTHERS, END];
+
+const OTHERS: &str = r#"SELECT id, lease FROM "{t}_workers" WHERE id <> ?"#;
+
+// Its leases end within one lease from now: what is scheduled beyond is not looked at.
+const END: &str = r#"
+    UPDATE "{t}" INDEXED BY "{t}_due" SET lease_until = ?
+    WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+      AND COALESCE(lease_until, available_at) > ? AND COALESCE(lease_until, available_at) <= ?
+      AND lease_until IS NOT NULL AND worker = ?"#;
+
 fn end_leases_of_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
-    const OTHERS: &str = r#"SELECT id, lease FROM "{t}_workers" WHERE id <> ?"#;
-    // Its leases end within one lease from now: what is scheduled beyond is not looked at.
-    const END: &str = r#"
-        UPDATE "{t}" INDEXED BY "{t}_due" SET lease_until = ?
-        WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
-          AND COALESCE(lease_until, available_at) > ? AND COALESCE(lease_until, available_at) <= ?
-          AND lease_until IS NOT NULL AND worker = ?"#;
     const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE id = ?"#;
     let now = s.now.millis;
     let others = s
