@@ -43,16 +43,6 @@ impl Fresh {
             .expect("the statement runs")
     }
 
-    /// Runs several statements by hand.
-    ///
-    /// # Panics
-    /// The database refuses one of them.
-    pub fn batch(&self, text: &str) {
-        self.connection()
-            .batch_execute(text)
-            .expect("the statements run");
-    }
-
     /// One value, as text.
     ///
     /// # Panics

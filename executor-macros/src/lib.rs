@@ -45,6 +45,10 @@ mod types;
 /// let program = Program::new(()).then(CountContacts).then(SendPage { page: 1 });
 /// ```
 ///
+/// The struct has `new(…)`, which takes the required fields and leaves the others (`Option`, `Saved`,
+/// `#[serde(default)]`) at their defaults, and `Default` where no field is required. A job without
+/// fields is a unit struct: `Ping`. A `Saved<T>` parameter is a field of type `T`.
+///
 /// # Options
 ///
 /// - `name = "…"`: the name under which the job is stored; the function's name if left out
@@ -53,7 +57,8 @@ mod types;
 /// - `timeout = "10m"`: the longest an attempt may take
 /// - `concurrency = 4`: at most so many at once in a worker
 /// - `strict_lease`: stop as soon as the lease can't be renewed
-/// - `blocking`: a plain `fn`, run on the blocking pool
+/// - `blocking`: a plain `fn`, run on the blocking pool; it can't be dropped when it is past its timeout,
+///   and keeps its slot till it returns
 /// - `derive(Clone, …)`: more derives for the struct
 /// - `crate = "…"`: the path of the `executor` crate, if it isn't `::executor`
 #[proc_macro_attribute]
@@ -64,7 +69,8 @@ pub fn job(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Registers a function that builds a program, so that it can be started by its name with arguments.
 ///
 /// The function is plain or async, and returns `impl IntoProgram` or a `Result` of it. An argument of type
-/// `Option<T>` may be left out, a `bool` is a flag, all others are required. The docs of the function and of
+/// `Option<T>` may be left out, a `bool` is a flag, all others are required. On the command line a value is
+/// read as JSON, and where that is no `T` as a string: `--segment vip`, `--ids "[1, 2]"`. The docs of the function and of
 /// its arguments are its help text.
 ///
 /// ```ignore

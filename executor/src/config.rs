@@ -236,10 +236,7 @@ impl FromStr for DatabaseUrl {
         let fail = |problem: &str| {
             Err(Error::new(
                 ErrorKind::Configuration,
-                format!(
-                    "the database URL {problem}; write sqlite:path/to/file.db, \
-                     postgres://user@host/database or mysql://user@host/database"
-                ),
+                format!("the database URL {problem}; write sqlite:path/to/file.db"),
             ))
         };
         match text.split_once(':') {

@@ -54,7 +54,7 @@
 //! # Testing
 //!
 //! A job is the function as you wrote it: call it with [`Saved::new`], [`Output::new`],
-//! [`ProgramData::new`] and [`State::new`]. A whole program runs in a test by
+//! [`ProgramData::new`], [`State::new`] and [`Context::new`]. A whole program runs in a test by
 //! [`Executor::work_until_ended`] on a store in a temporary folder.
 //!
 //! # Features

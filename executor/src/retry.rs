@@ -15,7 +15,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most `max_retries` retries, the first after `min`, none later than `max`.
+    /// At most `max_retries` retries, the first after `min` at the latest, none later than `max`.
     pub const fn new(max_retries: u32, min: Duration, max: Duration) -> Self {
         Self {
             max_retries,

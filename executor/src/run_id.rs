@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 /// What a program is known by, from its creation on.
 ///
-/// Ours are UUIDs of version 7, so that they sort by time; rows that program-executor made
+/// Ours are UUIDs: of version 7, so that they sort by time, and of version 5 for programs that a
+/// job has started. Rows that program-executor made
 /// carry strings of digits. Any text is taken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

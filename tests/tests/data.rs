@@ -81,6 +81,24 @@ fn data_from_outside_is_checked_before_it_is_stored() {
 }
 
 #[tokio::test]
+async fn a_job_with_a_context_is_called_as_a_function() {
+    #[job]
+    async fn remember(ctx: Context, mut seen: Saved<u32>) -> Result<u32, JobError> {
+        ctx.check_cancelled()?;
+        seen.set(ctx.attempt()).await?;
+        ctx.job_data().set("note", &"x").await?;
+        if *seen > 1 {
+            return Err(JobError::retry("again"));
+        }
+        Ok(*seen)
+    }
+    let called = remember(Context::new(), Saved::new(0)).await;
+    assert_eq!(called.expect("it succeeds"), 1);
+    assert!(JobError::retry("again").is_retryable());
+    assert!(!JobError::fatal("no").is_retryable());
+}
+
+#[tokio::test]
 async fn a_program_without_jobs_is_refused() {
     let fresh = Fresh::new();
     let executor = fresh.builder().connect().await.expect("connected");

@@ -158,8 +158,17 @@ async fn a_program_that_is_handed_off_waits_for_its_report() {
     let reason = waiting.reason().expect("a reason");
     assert_eq!(
         reason,
-        "handed off; waits until `complete` or `fail` is called"
+        format!("handed off; waits until `complete {token}` or `fail {token}` is called")
     );
+    assert_eq!(waiting.hand_off_token.as_ref(), Some(&token));
+    // What the next job could not read is refused, and the program still waits.
+    let wrong = stage.executor.complete(&token, "twelve").await;
+    let refused = wrong.expect_err("no number").to_string();
+    assert!(
+        refused.contains("not what the job \"order\" returns"),
+        "{refused}"
+    );
+    stage.waiting(&run_id).await;
     assert!(stage.executor.complete(&token, 12).await.expect("reported"));
     assert_shipped(&ended(&stage.executor, &run_id).await, 12);
     stage.refused(&token, "has finished").await;

@@ -102,7 +102,7 @@ pub(super) async fn created(executor: &Executor, run_id: RunId, json: bool) -> R
         }
     }
     note(&format!(
-        "no live worker works the queue {queue:?}: working here until the program ends"
+        "no live worker works the queue {queue:?}: working on it here until the program ends"
     ));
     let here = executor.with_queues(vec![queue.clone()]);
     let asked = |_| note("ending with the running job; a second signal ends at once");
@@ -260,7 +260,7 @@ async fn warn_of_unattended(executor: &Executor, mut queues: BTreeSet<String>) -
             let attended = is_attended(&workers, queue);
             if !attended {
                 note(&format!(
-                    "no live worker works the queue {queue:?}; `work` starts one"
+                    "no live worker works the queue {queue:?}; `work --queue {queue}` starts one"
                 ));
             }
             attended

@@ -45,7 +45,7 @@ struct Cli {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Globals {
-    /// Where the store is, before DATABASE_URL: sqlite:file.db, postgres://… or mysql://…
+    /// Where the store is, before DATABASE_URL: sqlite:path/to/file.db
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
     /// The name of the programs' table, before EXECUTOR_TABLE

@@ -76,7 +76,7 @@ async fn reason(executor: &Executor, program: &ProgramInfo) -> Result<Option<Str
     }
     if !is_attended(&workers, queue) {
         reasons.push(format!(
-            "no live worker works the queue {queue:?}; `work` starts one"
+            "no live worker works the queue {queue:?}; `work --queue {queue}` starts one"
         ));
     }
     if let Some(job) = program
@@ -243,7 +243,10 @@ fn mark(program: &ProgramInfo, step: usize) -> (char, &'static str) {
     }
     match program.state {
         ProgramState::Finished => ('✓', "done"),
-        ProgramState::Errored => ('✗', "failed"),
+        ProgramState::Errored if program.errors.iter().any(|error| error.step == step) => {
+            ('✗', "failed")
+        }
+        ProgramState::Errored => ('✗', "stopped"),
         ProgramState::Running => ('▶', "running"),
         ProgramState::Waiting => ('…', "waiting"),
         ProgramState::Scheduled if program.step_retry_count > 0 => ('↻', "retrying"),

@@ -53,8 +53,8 @@ impl Builder {
         self
     }
 
-    /// Where the store is (`DATABASE_URL`): `sqlite:path/to/file.db`, `postgres://…`, `mysql://…`;
-    /// `sqlite:executor.db` unless said otherwise.
+    /// Where the store is (`DATABASE_URL`): `sqlite:path/to/file.db`; `sqlite:executor.db` unless
+    /// said otherwise.
     pub fn database_url(self, url: impl Into<String>) -> Self {
         let url = url.into();
         self.set(move |config| {

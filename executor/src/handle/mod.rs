@@ -24,7 +24,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{EventStream, Events},
     hand_off::HandOffToken,
-    job::States,
+    job::{Registry, States},
     json,
     run_id::RunId,
     store::{Filter, ProgramInfo, Stats, Store, Target, WorkerInfo},
@@ -212,8 +212,8 @@ impl Executor {
     /// run id of a program of one job. `false`: there is no such program.
     ///
     /// # Errors
-    /// The program has ended, or is at another step; the output does not become JSON; or the store
-    /// cannot be written to.
+    /// The program has ended, or is at another step; the output is not what the job returns (checked
+    /// where this binary has the job); or the store cannot be written to.
     pub async fn complete(
         &self,
         target: impl Into<ReportTarget>,
@@ -221,10 +221,37 @@ impl Executor {
     ) -> Result<bool> {
         let output = json::write(&output)
             .map_err(|e| Error::new(ErrorKind::InvalidData, format!("the output: {e}")))?;
+        let target = target.into().0;
+        self.check_output(&target, output.get()).await?;
         let output = Some(output.get().to_owned());
-        let done = self.store().complete(target.into().0, output).await?;
+        let done = self.store().complete(target, output).await?;
         self.0.nudge.send_replace(());
         Ok(done)
+    }
+
+    /// A wrong output would be found by the jobs after it only, when nobody can mend it any more.
+    async fn check_output(&self, target: &Target, output: &str) -> Result<()> {
+        let Some(program) = self.get(target.run_id()).await? else {
+            return Ok(());
+        };
+        let step = match target {
+            Target::Token(token) => token.step(),
+            Target::RunId(_) => program.step,
+        };
+        let job = program
+            .jobs
+            .get(step)
+            .map(String::as_str)
+            .unwrap_or_default();
+        match Registry::global()?.get(job) {
+            Some(definition) => (definition.check_output)(output).map_err(|e| {
+                Error::new(
+                    ErrorKind::InvalidData,
+                    format!("the output is not what the job {job:?} returns: {e}"),
+                )
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Reports that a handed-off job has failed: the program ends as errored. Takes the hand-off

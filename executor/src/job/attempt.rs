@@ -11,9 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Job, JobDefinition, JobError, JobReturn, Reason, ReturnedError, States, data_key, panic,
-};
+use super::{Job, JobError, JobReturn, Reason, ReturnedError, States, data_key, panic};
 use crate::{
     error::BoxError,
     json::{self, RawMap},
@@ -26,7 +24,7 @@ use crate::{
 pub struct Attempt(Arc<AttemptParts>);
 
 pub(crate) struct AttemptParts {
-    pub(crate) definition: &'static JobDefinition,
+    pub(crate) job: &'static str,
     pub(crate) run_id: RunId,
     pub(crate) step: usize,
     /// 1 for the first attempt of this step.
@@ -82,6 +80,29 @@ impl ProgramMemory {
 impl Attempt {
     pub(crate) fn new(parts: AttemptParts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// An attempt of no program, for a test that calls a job's function: nothing is stored.
+    pub(crate) fn of_no_program() -> Self {
+        struct Nowhere;
+        impl Journal for Nowhere {
+            fn save(&self) -> Pin<Box<dyn Future<Output = Result<(), JobError>> + Send + '_>> {
+                Box::pin(std::future::ready(Ok(())))
+            }
+        }
+        let jobs = vec!["test".into()];
+        Self::new(AttemptParts {
+            job: "test",
+            run_id: RunId::from("test"),
+            step: 0,
+            number: 1,
+            token: 0,
+            started: Instant::now(),
+            memory: Arc::new(ProgramMemory::new(jobs, "null".into(), Changing::default())),
+            cancellation: CancellationToken::new(),
+            states: Arc::default(),
+            journal: Arc::new(Nowhere),
+        })
     }
 
     pub(crate) fn parts(&self) -> &AttemptParts {

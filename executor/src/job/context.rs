@@ -17,9 +17,7 @@ use crate::{hand_off::HandOffToken, json, program::IntoProgram, run_id::RunId};
 /// #[job]
 /// async fn import(ctx: Context, mut line: Saved<usize>, file: String) -> Result<(), JobError> {
 ///     for (number, text) in file.lines().enumerate().skip(*line) {
-///         if ctx.is_cancelled() {
-///             break;
-///         }
+///         ctx.check_cancelled()?;
 ///         println!("{} attempt {}: {text}", ctx.run_id(), ctx.attempt());
 ///         line.set(number + 1).await?;
 ///         ctx.checkpoint(Duration::from_secs(60))?;
@@ -32,6 +30,12 @@ use crate::{hand_off::HandOffToken, json, program::IntoProgram, run_id::RunId};
 pub struct Context(Attempt);
 
 impl Context {
+    /// For calling a job's function in a test: attempt 1 of no program; nothing is stored, and
+    /// nobody cancels it.
+    pub fn new() -> Self {
+        Self(Attempt::of_no_program())
+    }
+
     /// The program's run id.
     pub fn run_id(&self) -> &RunId {
         &self.0.parts().run_id
@@ -44,7 +48,7 @@ impl Context {
 
     /// The job's name.
     pub fn job(&self) -> &'static str {
-        self.0.parts().definition.name
+        self.0.parts().job
     }
 
     /// 1 for the first attempt of this step, one more for each retry.
@@ -54,8 +58,23 @@ impl Context {
 
     /// Whether the job is asked to end: the program was stopped, the job is past its timeout, or
     /// the worker shuts down and its grace time is over.
+    ///
+    /// What the body returns then still counts: `Ok` says that the step is done. A body that stops
+    /// half way returns an error, best by [`check_cancelled`](Context::check_cancelled).
     pub fn is_cancelled(&self) -> bool {
         self.0.parts().cancellation.is_cancelled()
+    }
+
+    /// Ends a body that is asked to end.
+    ///
+    /// # Errors
+    /// When it is: return the error with `?`. After a shutdown the step runs again on another worker,
+    /// after a timeout it is retried, and after a stop nothing more of the program runs.
+    pub fn check_cancelled(&self) -> Result<(), JobError> {
+        if self.is_cancelled() {
+            return Err(JobError::new(Reason::Cancelled));
+        }
+        Ok(())
     }
 
     /// Waits until the job is asked to end.
@@ -106,6 +125,12 @@ impl Context {
     /// The job's data in its untyped form.
     pub fn job_data(&self) -> JobData<'_> {
         JobData(&self.0)
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -89,6 +89,16 @@ impl JobError {
         Self::new(Reason::HandOff)
     }
 
+    /// Whether the job would run again: for tests of a job's errors.
+    pub fn is_retryable(&self) -> bool {
+        match &*self.0 {
+            Reason::Unclassified(error) => {
+                matches!(verdict_of(error), Verdict::Retry | Verdict::RetryAfterMs(_))
+            }
+            reason => matches!(reason, Reason::Retry { .. } | Reason::TimedOut(_)),
+        }
+    }
+
     pub(crate) fn new(reason: Reason) -> Self {
         Self(Box::new(reason))
     }

@@ -21,6 +21,8 @@ pub struct JobDefinition {
     pub(crate) run: fn(Attempt) -> JobFuture,
     /// Whether a text from outside is this job's data.
     pub(crate) check: fn(&str) -> std::result::Result<(), DataError>,
+    /// Whether a text from outside is what this job returns.
+    pub(crate) check_output: fn(&str) -> std::result::Result<(), DataError>,
     type_name: fn() -> &'static str,
 }
 
@@ -33,6 +35,7 @@ impl JobDefinition {
             needs: J::NEEDS,
             run: J::run,
             check: |text| json::read_strictly::<J>(text).map(drop),
+            check_output: |text| json::read::<J::Output>(text).map(drop),
             type_name: type_name::<J>,
         }
     }

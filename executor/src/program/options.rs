@@ -90,7 +90,7 @@ pub trait ProgramExt: IntoProgram {
         with(self, |options| options.retry_after = Some(delay))
     }
 
-    /// Data about the program, for people and filters; jobs do not see it. Must be an object.
+    /// Data about the program, for people; jobs do not see it. Must be an object.
     fn attributes(self, attributes: impl Serialize) -> Self::Typed {
         with(self, |options| {
             options.attributes = Some(json::write(&attributes));

@@ -33,16 +33,20 @@ pub(crate) async fn connect(config: &Config) -> Result<Arc<dyn Store>> {
     match config.database_url.scheme() {
         #[cfg(feature = "sqlite")]
         Scheme::Sqlite => Ok(Arc::new(sqlite::SqliteStore::open(config).await?)),
-        scheme => Err(Error::new(
+        #[cfg(not(feature = "sqlite"))]
+        Scheme::Sqlite => Err(Error::new(
             ErrorKind::Configuration,
             format!(
-                "this build has no store for {}; add the feature {:?} to the dependency on executor",
-                config.database_url,
-                match scheme {
-                    Scheme::Sqlite => "sqlite",
-                    Scheme::Postgres => "postgres",
-                    Scheme::MySql => "mysql",
-                }
+                "this build has no store for {}; add the feature \"sqlite\" to the dependency on executor",
+                config.database_url
+            ),
+        )),
+        Scheme::Postgres | Scheme::MySql => Err(Error::new(
+            ErrorKind::Configuration,
+            format!(
+                "this version of executor has no store for {} yet; use the embedded one, \
+                 sqlite:path/to/file.db",
+                config.database_url
             ),
         )),
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind},
+    hand_off::HandOffToken,
     run_id::RunId,
     time::Timestamp,
 };
@@ -136,6 +137,9 @@ pub struct ProgramInfo {
     pub error_message: Option<String>,
     /// The last failed attempts, oldest first.
     pub errors: Vec<Attempted>,
+    /// What `complete` and `fail` take, while the program waits for a report.
+    #[serde(serialize_with = "text")]
+    pub hand_off_token: Option<HandOffToken>,
 }
 
 impl ProgramInfo {
@@ -168,13 +172,25 @@ impl ProgramInfo {
                     .to_owned(),
             ),
             ProgramState::Available => Some("waiting for a free slot of a worker".to_owned()),
-            ProgramState::Waiting => Some(match self.available_at {
-                Some(back) => format!("handed off; comes back at {back} unless it is completed"),
-                None => "handed off; waits until `complete` or `fail` is called".to_owned(),
-            }),
+            ProgramState::Waiting => {
+                let report = match &self.hand_off_token {
+                    Some(token) => format!("`complete {token}` or `fail {token}`"),
+                    None => "`complete` or `fail`".to_owned(),
+                };
+                Some(match self.available_at {
+                    Some(back) => {
+                        format!("handed off; comes back at {back} unless {report} is called")
+                    }
+                    None => format!("handed off; waits until {report} is called"),
+                })
+            }
             ProgramState::Running | ProgramState::Finished | ProgramState::Errored => None,
         }
     }
+}
+
+fn text<S: serde::Serializer>(token: &Option<HandOffToken>, s: S) -> Result<S::Ok, S::Error> {
+    token.as_ref().map(ToString::to_string).serialize(s)
 }
 
 fn seconds<S: serde::Serializer>(delay: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
@@ -247,6 +263,7 @@ pub(super) struct StoredProgram {
     queue: String,
     jobs: String,
     step: Option<i64>,
+    token: i64,
     step_retry_count: Option<i64>,
     program_data: Option<String>,
     job_data: Option<String>,
@@ -284,13 +301,17 @@ impl StoredProgram {
             serde_json::from_str(&text).unwrap_or(Value::String(text))
         };
         let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+        let state = row.state.parse().unwrap_or(ProgramState::Errored);
+        let step = usize::try_from(row.step.unwrap_or(0)).unwrap_or(0);
+        let token = HandOffToken::new(row.run_id.clone(), step, row.token);
         ProgramInfo {
             run_id: row.run_id,
             name: row.name,
-            state: row.state.parse().unwrap_or(ProgramState::Errored),
+            state,
+            hand_off_token: (state == ProgramState::Waiting).then_some(token),
             queue: row.queue,
             jobs: serde_json::from_str(&row.jobs).unwrap_or_default(),
-            step: usize::try_from(row.step.unwrap_or(0)).unwrap_or(0),
+            step,
             step_retry_count: u32::try_from(row.step_retry_count.unwrap_or(0)).unwrap_or(0),
             program_data: value(row.program_data),
             job_data: value(row.job_data),
@@ -328,6 +349,7 @@ impl StoredProgram {
             queue: String::new(),
             jobs: "[]".to_owned(),
             step: None,
+            token: 0,
             step_retry_count: None,
             program_data: None,
             job_data: None,

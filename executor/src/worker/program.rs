@@ -320,7 +320,7 @@ async fn attempt(
         attempt: at.retried + 1,
     });
     let attempt = Attempt::new(AttemptParts {
-        definition,
+        job: definition.name,
         run_id: program.run_id.clone(),
         step: program.step,
         number: at.retried + 1,

@@ -33,7 +33,7 @@ async fn a_program_is_started_listed_and_shown() {
 
     let show = app.ok(&["show", &run_id]).await;
     assert!(
-        show.contains("available: no live worker works the queue \"default\"; `work` starts one"),
+        show.contains("available: no live worker works the queue \"default\"; `work --queue default` starts one"),
         "{show}"
     );
     assert!(
@@ -87,7 +87,7 @@ async fn a_followed_program_runs_here_when_nobody_works() {
         assert!(
             ended
                 .stderr
-                .starts_with("no live worker works the queue \"a b\": working here")
+                .starts_with("no live worker works the queue \"a b\": working on it here")
         );
         assert!(
             ended.stderr.contains(&format!("{run_id} finished in ")),
@@ -174,7 +174,7 @@ async fn follow_tells_each_change_and_all_that_errored() {
     let warned = read_until(stderr, "starts one").await;
     assert_eq!(
         warned,
-        "no live worker works the queue \"default\"; `work` starts one\n"
+        "no live worker works the queue \"default\"; `work --queue default` starts one\n"
     );
     let _worker = app.work();
     let mut stdout = follow.stdout.take().expect("piped");

@@ -99,7 +99,10 @@ fn kill(s: &mut Session<'_>, id: i64, crashes: i64) -> Outcome<Killed> {
     } else {
         String::new()
     };
-    let message = format!("its worker died {crashes} times in this step");
+    let message = format!(
+        "its worker died {crashes} {} in this step",
+        if crashes == 1 { "time" } else { "times" }
+    );
     let attempt = u32::try_from(retried).unwrap_or(0).saturating_add(1);
     let failure = Failure {
         step,

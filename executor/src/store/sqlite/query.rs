@@ -46,7 +46,7 @@ macro_rules! row {
             text!("queue"),
             ", 'jobs', ",
             text!("jobs"),
-            ", 'step', step, 'step_retry_count', step_retry_count,",
+            ", 'step', step, 'token', token, 'step_retry_count', step_retry_count,",
             " 'program_data', ",
             text!("program_data"),
             ", 'job_data', ",

@@ -1,0 +1,112 @@
+//! A database that refuses: one step, or all for a while.
+
+#[path = "../neighbours.rs"]
+#[allow(dead_code, reason = "not every test uses all of the stage")]
+mod neighbours;
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use diesel::connection::SimpleConnection;
+use executor::{ProgramState, prelude::*};
+use executor_tests::{Fresh, Working, until};
+use neighbours::{Good, Stage, assert_errored};
+
+#[tokio::test]
+async fn a_step_that_the_database_refuses_ends_alone() {
+    #[job]
+    async fn sized(bytes: usize) -> Result<String, JobError> {
+        Ok("x".repeat(bytes))
+    }
+    let mut stage = Stage::set().await;
+    stage
+        .fresh
+        .sql("ALTER TABLE programs ADD COLUMN mine INTEGER CHECK (length(outputs) < 1000)");
+    let mut small = Vec::new();
+    let mut large = Vec::new();
+    for _ in 0..20 {
+        small.push(stage.create(Sized { bytes: 10 }).await);
+        large.push(stage.create(Sized { bytes: 2000 }).await);
+    }
+    stage.all_good(&small).await;
+    for run_id in large {
+        let program = stage.ended(&run_id).await;
+        assert_errored(&program, "could not be stored: ");
+        assert_errored(&program, "CHECK constraint failed");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_all_writes_for_a_while_loses_nothing() {
+    let mut stage = Stage::set().await;
+    let first = stage.create(Good).await;
+    stage.all_good(&[first]).await;
+    stage.fresh.sql(
+        "CREATE TRIGGER closed BEFORE UPDATE ON programs BEGIN SELECT RAISE(ABORT, 'closed'); END",
+    );
+    let waits = stage.create(Good).await;
+    let closed = Instant::now();
+    // Several claims are refused meanwhile.
+    until("a second is over", async || {
+        closed.elapsed() > Duration::from_secs(1)
+    })
+    .await;
+    let state = stage
+        .executor
+        .get(&waits)
+        .await
+        .expect("read")
+        .expect("there")
+        .state;
+    assert_eq!(state, ProgramState::Available);
+    stage.fresh.sql("DROP TRIGGER closed");
+    stage.all_good(&[waits]).await;
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_locked_for_longer_than_a_lease_loses_and_repeats_nothing() {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    static GATE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(0);
+    #[job]
+    async fn patient() -> Result<(), JobError> {
+        STARTED.fetch_add(1, Ordering::SeqCst);
+        GATE.acquire().await?.forget();
+        Ok(())
+    }
+    let fresh = Fresh::new();
+    let builder = fresh.builder().lease(Duration::from_secs(1));
+    let executor = builder.connect().await.expect("connected");
+    let mut stage = Stage {
+        fresh,
+        executor,
+        working: None,
+    };
+    let mut run_ids = Vec::new();
+    for _ in 0..10 {
+        run_ids.push(
+            stage
+                .create(Program::new(()).then(Patient).then(Good))
+                .await,
+        );
+    }
+    stage.working = Some(Working::start(&stage.executor));
+    until("all run", async || STARTED.load(Ordering::SeqCst) == 10).await;
+    let mut conn = stage.fresh.connection();
+    conn.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+    let locked = Instant::now();
+    // Half of them end under the lock.
+    GATE.add_permits(5);
+    until("three leases are over", async || {
+        locked.elapsed() > Duration::from_secs(3)
+    })
+    .await;
+    conn.batch_execute("ROLLBACK").expect("unlocked");
+    GATE.add_permits(5);
+    stage.all_good(&run_ids).await;
+    assert_eq!(STARTED.load(Ordering::SeqCst), 10, "a body ran again");
+    stage.stop().await;
+}
