@@ -86,7 +86,10 @@ async fn children_are_stored_with_what_the_attempt_came_to() {
                     program.state == ProgramState::Waiting
                 };
                 until("it is handed off", waits).await;
-                executor.complete(&run_id, ()).await.expect("reported");
+                executor
+                    .complete(&run_id, Vec::<RunId>::new())
+                    .await
+                    .expect("reported");
             }
             let program = ended(&executor, &run_id).await;
             let children = executor.children(&run_id).await.expect("children");
