@@ -269,7 +269,7 @@ fn hand_off(
         return Ok(false);
     };
     if let Some(completion) = completion {
-        super::control::step_done(s, write.fence.id, key, next, &outputs, &completion)?;
+        super::report::step_done(s, write.fence.id, key, next, &outputs, &completion)?;
         return Ok(true);
     }
     let back = retry_after.map(|delay| s.now.millis.saturating_add(delay));

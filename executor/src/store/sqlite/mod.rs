@@ -12,32 +12,26 @@ mod instants;
 
 mod claim;
 mod commit;
+mod connection;
 mod control;
 mod create;
+mod ear;
 mod promote;
 mod query;
+mod report;
 mod schema;
 mod text;
 mod workers;
 
-use std::{
-    path::{Path, PathBuf},
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use diesel::{
-    Connection, QueryableByName, RunQueryDsl, SqliteConnection,
-    connection::SimpleConnection,
+    Connection, SqliteConnection,
     result::Error as DieselError,
     sql_types::{BigInt, Text},
 };
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-use tokio::{
-    sync::{Mutex, watch},
-    time::Instant,
-};
+use tokio::sync::{Mutex, watch};
 
 use super::{
     ClaimRequest, Claimed, Created, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse, Stats,
@@ -50,9 +44,6 @@ use crate::{
     run_id::RunId,
     time::Timestamp,
 };
-
-/// How often other processes' changes are looked for.
-const WATCH_EVERY: Duration = Duration::from_millis(50);
 
 type Wrapped = SyncConnectionWrapper<SqliteConnection>;
 
@@ -97,8 +88,8 @@ impl SqliteStore {
         }
         let tables = Arc::new(Tables::new(&config.table));
         Ok(Self {
-            writer: Mutex::new(connect(&path).await?),
-            reader: Mutex::new(connect(&path).await?),
+            writer: Mutex::new(connection::connect(&path).await?),
+            reader: Mutex::new(connection::connect(&path).await?),
             changes: watch::Sender::new(0),
             locks: workers::Locks::beside(&path),
             path,
@@ -143,7 +134,7 @@ impl SqliteStore {
     fn explain(&self, failure: Failure) -> Error {
         match failure {
             Failure::Ours(error) => error,
-            Failure::Sql(error) => explain(&self.path, error),
+            Failure::Sql(error) => connection::explain(&self.path, error),
         }
     }
 
@@ -151,55 +142,6 @@ impl SqliteStore {
     fn ring(&self) {
         self.changes
             .send_modify(|count| *count = count.wrapping_add(1));
-    }
-}
-
-/// Hears of this process's changes by a signal, and of others' by the file's version.
-struct Ear<'a> {
-    store: &'a SqliteStore,
-    changes: watch::Receiver<u64>,
-    version: i64,
-}
-
-impl Listener for Ear<'_> {
-    fn mark(&mut self) {
-        self.changes.mark_unchanged();
-    }
-
-    fn changed(&mut self, at_most: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async move {
-            let deadline = Instant::now() + at_most;
-            loop {
-                let next = deadline.min(Instant::now() + WATCH_EVERY);
-                tokio::select! {
-                    _ = self.changes.changed() => return,
-                    () = tokio::time::sleep_until(next) => {}
-                }
-                if Instant::now() >= deadline || self.changed_elsewhere().await {
-                    return;
-                }
-            }
-        })
-    }
-}
-
-impl Ear<'_> {
-    /// Whether another connection has changed the file since the last look.
-    async fn changed_elsewhere(&mut self) -> bool {
-        let mut writer = self.store.writer.lock().await;
-        let version = writer
-            .spawn_blocking(|conn| {
-                #[derive(QueryableByName)]
-                struct Version {
-                    #[diesel(sql_type = BigInt)]
-                    data_version: i64,
-                }
-                diesel::sql_query("PRAGMA data_version").get_result::<Version>(conn)
-            })
-            .await;
-        // A file that cannot be read now is looked at again, and the claim will say what is wrong.
-        let Ok(version) = version else { return false };
-        std::mem::replace(&mut self.version, version.data_version) != version.data_version
     }
 }
 
@@ -240,79 +182,6 @@ fn conflict(message: impl Into<String>) -> Failure {
 /// A duration in the milliseconds of the columns.
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
-}
-
-async fn connect(path: &Path) -> Result<Wrapped> {
-    let file = path.to_owned();
-    let opened = tokio::task::spawn_blocking(move || {
-        let mut conn = SqliteConnection::establish(&file.to_string_lossy())
-            .map_err(|e| DieselError::QueryBuilderError(Box::new(e)))?;
-        conn.batch_execute(
-            "PRAGMA busy_timeout = 10000;
-             PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
-             PRAGMA temp_store = MEMORY;
-             PRAGMA cache_size = -16000;
-             PRAGMA journal_size_limit = 67108864;
-             PRAGMA wal_autocheckpoint = 4000;",
-        )?;
-        Ok(conn)
-    });
-    match opened.await {
-        Ok(Ok(conn)) => Ok(SyncConnectionWrapper::new(conn)),
-        Ok(Err(error)) => Err(explain(path, error)),
-        Err(error) => Err(Error::with_source(
-            ErrorKind::Store,
-            "the store could not be opened",
-            error,
-        )),
-    }
-}
-
-/// A database error in the user's words, with what to do.
-fn explain(path: &Path, error: DieselError) -> Error {
-    let message = match &error {
-        DieselError::DatabaseError(_, info) => info.message().to_owned(),
-        DieselError::QueryBuilderError(inner) => inner.to_string(),
-        other => other.to_string(),
-    };
-    let advice = if message.contains("readonly database") {
-        "; make the file and its folder writable"
-    } else if message.contains("disk is full") {
-        "; free some space: nothing is lost, and it goes on by itself"
-    } else if message.contains("unable to open") {
-        "; check that its folder exists and can be written to"
-    } else if message.contains("not a database") {
-        "; is it a file of another kind? choose another with DATABASE_URL"
-    } else if message.contains("locked") {
-        "; another process has held it for too long"
-    } else {
-        ""
-    };
-    // What may go better later is the store's; everything else is for that data alone.
-    let later = [
-        "locked",
-        "busy",
-        "full",
-        "I/O",
-        "readonly",
-        "unable to open",
-        "not a database",
-        "malformed database",
-        "disk image",
-        "interrupted",
-        "out of memory",
-    ];
-    let kind = match &error {
-        DieselError::DatabaseError(..) if !later.iter().any(|word| message.contains(word)) => {
-            ErrorKind::InvalidData
-        }
-        _ => ErrorKind::Store,
-    };
-    Error::new(
-        kind,
-        format!("the database {}: {message}{advice}", path.display()),
-    )
 }
 
 impl Store for SqliteStore {
@@ -394,11 +263,7 @@ impl Store for SqliteStore {
     }
 
     fn listener(&self) -> Box<dyn Listener + '_> {
-        Box::new(Ear {
-            store: self,
-            changes: self.changes.subscribe(),
-            version: 0,
-        })
+        Box::new(ear::Ear::at(self))
     }
 
     fn get(&self, run_id: RunId) -> StoreFuture<'_, Option<ProgramInfo>> {
@@ -430,15 +295,15 @@ impl Store for SqliteStore {
     }
 
     fn complete(&self, target: Target, output: Option<String>) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(move |s| control::complete(s, &target, output.as_deref())))
+        Box::pin(self.write_and_ring(move |s| report::complete(s, &target, output.as_deref())))
     }
 
     fn fail(&self, target: Target, message: String) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(move |s| control::fail(s, &target, &message)))
+        Box::pin(self.write_and_ring(move |s| report::fail(s, &target, &message)))
     }
 
     fn hand_off(&self, run_id: RunId) -> StoreFuture<'_, bool> {
-        Box::pin(self.write(move |s| control::hand_off(s, &run_id)))
+        Box::pin(self.write(move |s| report::hand_off(s, &run_id)))
     }
 
     fn reschedule(&self, run_id: RunId, at: Timestamp) -> StoreFuture<'_, bool> {
