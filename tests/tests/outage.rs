@@ -110,3 +110,44 @@ async fn a_database_that_is_locked_for_longer_than_a_lease_loses_and_repeats_not
     assert_eq!(STARTED.load(Ordering::SeqCst), 10, "a body ran again");
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn a_worker_whose_heartbeats_fail_takes_nothing_over_from_itself() {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    static GATE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(0);
+    #[job]
+    async fn lonely() -> Result<(), JobError> {
+        STARTED.fetch_add(1, Ordering::SeqCst);
+        GATE.acquire().await?.forget();
+        Ok(())
+    }
+    let fresh = Fresh::new();
+    let builder = fresh.builder().lease(Duration::from_millis(500));
+    let executor = builder.connect().await.expect("connected");
+    let mut stage = Stage {
+        fresh,
+        executor,
+        working: None,
+    };
+    let run_id = stage.create(Lonely).await;
+    stage.working = Some(Working::start(&stage.executor));
+    until("it runs", async || STARTED.load(Ordering::SeqCst) == 1).await;
+    // Each beat touches the worker's own row first.
+    stage.fresh.sql(
+        "CREATE TRIGGER deaf BEFORE UPDATE ON programs_workers BEGIN SELECT RAISE(ABORT, 'deaf'); END",
+    );
+    let lease = async || {
+        let program = stage.executor.get(&run_id).await.expect("read");
+        program.expect("there").lease_until.expect("a lease")
+    };
+    let first = lease().await;
+    let renewed = async || lease().await.since(first) > Duration::from_secs(2);
+    until("its claims have renewed the lease", renewed).await;
+    assert_eq!(STARTED.load(Ordering::SeqCst), 1, "the body runs twice");
+    GATE.add_permits(1);
+    stage.all_good(std::slice::from_ref(&run_id)).await;
+    let program = stage.executor.get(&run_id).await.expect("read");
+    assert_eq!(program.expect("there").crashes, 0);
+    assert_eq!(STARTED.load(Ordering::SeqCst), 1);
+    stage.stop().await;
+}

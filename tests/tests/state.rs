@@ -1,8 +1,11 @@
 //! What the application hands to its jobs, and what it hears of them.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use executor::{ErrorKind, Event, ProgramState, prelude::*};
@@ -57,9 +60,10 @@ async fn missing_state_stops_a_worker_at_its_start_and_nobody_else() {
         .create(&executor)
         .await
         .expect("created: it runs elsewhere");
-    let error = executor
-        .work_until(std::future::pending())
-        .await
+    let working = executor.work_until(std::future::pending());
+    let stopped = tokio::time::timeout(Duration::from_secs(30), working).await;
+    let error = stopped
+        .expect("it stops by itself")
         .expect_err("it can't work");
     assert_eq!(error.kind(), ErrorKind::MissingState);
     let text = error.to_string();
