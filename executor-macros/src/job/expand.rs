@@ -253,12 +253,15 @@ fn body(job: &Job<'_>, attempt: &Ident) -> TokenStream {
         // The arguments are made here, as the attempt stays on this side of the blocking pool.
         let locals = locals(job.parameters.len());
         let krate = crate_path::at(krate, function.span());
+        // A closure around a function without parameters is one that lints call redundant.
+        let run = if locals.is_empty() {
+            quote!(#function)
+        } else {
+            quote_spanned!(function.span()=> move || #function(#(#locals),*))
+        };
         quote_spanned! {function.span()=>
             #(let #locals = #arguments;)*
-            let #result = #krate::__private::run_blocking(
-                &#attempt,
-                move || #function(#(#locals),*)
-            ).await?;
+            let #result = #krate::__private::run_blocking(&#attempt, #run).await?;
         }
     } else {
         quote_spanned! {function.span()=>
