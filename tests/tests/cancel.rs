@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{LazyLock, Mutex},
+    sync::{
+        LazyLock, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -385,4 +388,31 @@ async fn a_deleted_program_stops_running() {
         ProgramState::Finished
     );
     stage.working.stop().await;
+}
+
+#[tokio::test]
+async fn a_rescheduled_program_runs_again_as_soon_as_its_body_has_ended() {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    /// Stays until it is asked to end, the first time.
+    #[job]
+    async fn stay_once(ctx: Context) -> Result<(), JobError> {
+        if RUNS.fetch_add(1, Ordering::SeqCst) == 0 {
+            ctx.cancelled().await;
+            ctx.check_cancelled()?;
+        }
+        Ok(())
+    }
+    let fresh = Fresh::new();
+    // Far longer than the test may take: only the body's end can bring the program back.
+    let builder = fresh.builder().lease(Duration::from_secs(600));
+    let executor = builder.connect().await.expect("connected");
+    let working = Working::start(&executor);
+    let run_id = StayOnce.create(&executor).await.expect("created");
+    until("it runs", async || RUNS.load(Ordering::SeqCst) == 1).await;
+    let now = std::time::SystemTime::now();
+    assert!(executor.reschedule(&run_id, now).await.expect("it runs"));
+    let program = ended(&executor, &run_id).await;
+    assert_eq!(program.state, ProgramState::Finished, "{program:?}");
+    assert_eq!((program.crashes, RUNS.load(Ordering::SeqCst)), (0, 2));
+    working.stop().await;
 }

@@ -281,7 +281,7 @@ impl Executor {
     }
 
     /// Makes an unfinished program due at this time. Where a job of it runs now, its result counts
-    /// no more, and the step runs again, not before the old lease's end. `false`: there is no such
+    /// no more, and the step runs again when that body has ended, or its lease. `false`: there is no such
     /// program.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ macro_rules! exercise {
             attributes_merge_and_keep_null, only_terminal_programs_are_pruned,
             lists_filter_by_state, the_end_of_a_worker_gives_its_programs_back,
             a_claim_that_was_taken_away_waits_for_the_old_body,
+            a_body_that_has_ended_is_waited_for_no_longer,
         );
     };
     (@each $fresh:path: $($test:ident),* $(,)?) => {
@@ -928,6 +929,26 @@ pub(super) async fn a_claim_that_was_taken_away_waits_for_the_old_body(stage: St
         .expect("it runs");
     assert!(stage.store.retry(failed).await.expect("errored"));
     assert!(stage.claim().await.is_empty(), "two bodies of one step");
+}
+
+pub(super) async fn a_body_that_has_ended_is_waited_for_no_longer(stage: Stage) {
+    let run_id = stage.create(&["a"]).await;
+    let fence = stage.claim_one().await.fence;
+    let now = crate::Timestamp::from_millis(0);
+    let moved = stage.store.reschedule(run_id.clone(), now).await;
+    assert!(moved.expect("it runs"));
+    assert!(stage.claim().await.is_empty(), "its body still runs");
+    let older = Fence {
+        token: fence.token - 1,
+        ..fence
+    };
+    for (ended, free) in [(older, false), (fence, true)] {
+        assert_eq!(
+            stage.write(ended, Change::GiveBack).await,
+            Written::LeaseLost
+        );
+        assert_eq!(!stage.claim().await.is_empty(), free, "{ended:?}");
+    }
 }
 
 pub(super) async fn the_end_of_a_worker_gives_its_programs_back(stage: Stage) {

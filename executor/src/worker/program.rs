@@ -204,7 +204,11 @@ async fn steps(
                 decide::succeeded(&at, outputs, goes_on)
             }
             Attempted::Decided(decision) => decision,
-            Attempted::LeaseLost => return false,
+            Attempted::LeaseLost => {
+                // Nothing of it counts; but whoever took the program away may wait for its end.
+                program.record.write(Change::GiveBack).await;
+                return false;
+            }
         };
         let whose = whose(program, &at);
         let goes_on = matches!(change, Change::Advance { .. });

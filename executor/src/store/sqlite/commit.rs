@@ -90,6 +90,10 @@ fn settle(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
         return Ok(Written::LeaseLost);
     };
     if token != write.fence.token {
+        let body_has_ended = !matches!(write.change, Change::Save { .. });
+        if body_has_ended && token == write.fence.token + 1 {
+            let_go(s, write.fence.id, token)?;
+        }
         return Ok(Written::LeaseLost);
     }
     if rev == write.fence.rev + 1 {
@@ -114,6 +118,24 @@ fn settle(s: &mut Session<'_>, write: &StepWrite) -> Outcome<Written> {
     }
     record_on_stopped(s, write)?;
     Ok(Written::Stopped)
+}
+
+/// The claim before this token was taken away from outside, and its body has ended: what was put off
+/// until the old lease's end need not wait any more (SEMANTICS §3.2).
+fn let_go(s: &mut Session<'_>, id: i64, token: i64) -> Outcome<()> {
+    const LET_GO: &str = r#"
+        UPDATE "{t}" SET busy_until = NULL,
+          available_at = CASE WHEN available_at = busy_until AND waiting IS NULL THEN ?
+            ELSE available_at END
+        WHERE id = ? AND token = ? AND lease_until IS NULL"#;
+    let now = s.now.millis;
+    s.tables
+        .statement(LET_GO)
+        .int(now)
+        .int(id)
+        .int(token)
+        .run(s.conn)?;
+    Ok(())
 }
 
 /// The arrow itself. `leased`: only where the lease is still there.

@@ -155,13 +155,16 @@ pub(super) fn retry(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
     const HOLDER: &str = r#"
         SELECT run_id FROM "{t}"
         WHERE unique_key = ? AND finished_at IS NULL AND errored_at IS NULL"#;
-    const RETRY: &str = r#"
+    const RETRY: &str = concat!(
+        r#"
         UPDATE "{t}" SET errored_at = NULL, finished_at = ?, token = token + 1, rev = rev + 1,
           step_retry_count = 0, crashes = 0, completion = NULL, waiting = NULL, job = ?,
-          ready = ?, available_at = ?, order_key = ?, busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
-          lease_until = NULL, worker = NULL,
+          ready = ?, available_at = ?, order_key = ?, "#,
+        take_away!(),
+        r#",
           updated_at = ?
-        WHERE id = ?"#;
+        WHERE id = ?"#
+    );
     let Some(found) = find(s, run_id)? else {
         return Ok(false);
     };
@@ -217,11 +220,14 @@ pub(super) fn delete(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
 }
 
 pub(super) fn reschedule(s: &mut Session<'_>, run_id: &RunId, at: Timestamp) -> Outcome<bool> {
-    const RESCHEDULE: &str = r#"
+    const RESCHEDULE: &str = concat!(
+        r#"
         UPDATE "{t}" SET token = token + 1, rev = rev + 1, waiting = NULL, job = ?, ready = ?,
-          available_at = ?, order_key = ?, busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
-          lease_until = NULL, worker = NULL, updated_at = ?
-        WHERE id = ?"#;
+          available_at = ?, order_key = ?, "#,
+        take_away!(),
+        r#", updated_at = ?
+        WHERE id = ?"#
+    );
     let Some(found) = find(s, run_id)? else {
         return Ok(false);
     };

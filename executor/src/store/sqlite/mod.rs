@@ -1,7 +1,6 @@
 //! The embedded store: a SQLite file in WAL mode, `synchronous = FULL`.
 //!
-//! Each process has one connection that writes (SQLite lets one write at a time) and some that
-//! read. A verb is one `BEGIN IMMEDIATE … COMMIT` in one call to the blocking pool: a caller that
+//! Each store has one connection that writes (SQLite lets one write at a time) and one that reads. A verb is one `BEGIN IMMEDIATE … COMMIT` in one call to the blocking pool: a caller that
 //! goes away does not stop it half way. The engine's times are columns of milliseconds; the times
 //! that program-executor has are text in UTC, as `CURRENT_TIMESTAMP` makes it.
 
@@ -9,6 +8,8 @@
 mod history;
 #[macro_use]
 mod instants;
+#[macro_use]
+mod taken;
 
 mod claim;
 mod commit;

@@ -83,13 +83,16 @@ pub(super) fn step_done(
     outputs: &str,
     output: &str,
 ) -> Outcome<()> {
-    const DONE: &str = r#"
+    const DONE: &str = concat!(
+        r#"
         UPDATE "{t}" SET token = token + 1, rev = rev + 1, step = COALESCE(step, 0) + 1, step_retry_count = 0,
           crashes = 0, child_ordinal = 0, completion = NULL, waiting = NULL, outputs = ?, job = ?,
           finished_at = ?, ready = ?, available_at = ?, order_key = ? + priority * 60000,
-          busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
-          lease_until = NULL, worker = NULL, updated_at = ?
-        WHERE id = ?"#;
+          "#,
+        take_away!(),
+        r#", updated_at = ?
+        WHERE id = ?"#
+    );
     let invalid = |e: json::DataError| {
         Failure::Ours(Error::new(
             ErrorKind::InvalidData,
@@ -119,11 +122,14 @@ pub(super) fn step_done(
 }
 
 pub(super) fn fail(s: &mut Session<'_>, target: &Target, message: &str) -> Outcome<bool> {
-    const FAIL: &str = r#"
+    const FAIL: &str = concat!(
+        r#"
         UPDATE "{t}" SET token = token + 1, rev = rev + 1, errored_at = ?, error_message = ?,
-          waiting = NULL, completion = NULL, busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
-          lease_until = NULL, worker = NULL, updated_at = ?
-        WHERE id = ?"#;
+          waiting = NULL, completion = NULL, "#,
+        take_away!(),
+        r#", updated_at = ?
+        WHERE id = ?"#
+    );
     let Some(found) = report(s, target)? else {
         return Ok(false);
     };
@@ -139,12 +145,15 @@ pub(super) fn fail(s: &mut Session<'_>, target: &Target, message: &str) -> Outco
 }
 
 pub(super) fn hand_off(s: &mut Session<'_>, run_id: &RunId) -> Outcome<bool> {
-    const HAND_OFF: &str = r#"
+    const HAND_OFF: &str = concat!(
+        r#"
         UPDATE "{t}" SET token = token + 1, rev = rev + 1, waiting = 'hand_off', ready = 0,
           available_at = CASE WHEN retry_after IS NULL THEN NULL ELSE ? + retry_after END,
-          busy_until = MAX(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
-          lease_until = NULL, worker = NULL, updated_at = ?
-        WHERE id = ?"#;
+          "#,
+        take_away!(),
+        r#", updated_at = ?
+        WHERE id = ?"#
+    );
     let Some(found) = find(s, run_id)? else {
         return Ok(false);
     };
