@@ -289,9 +289,8 @@ impl fmt::Debug for DatabaseUrl {
 pub(crate) struct TableName(String);
 
 impl TableName {
-    /// The name as it stands between double quotes.
-    pub(crate) fn escaped(&self) -> String {
-        self.0.replace('"', "\"\"")
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

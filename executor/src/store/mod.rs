@@ -5,12 +5,10 @@
 //! nothing half done.
 
 mod row;
-#[cfg(feature = "sqlite")]
-mod schema;
+#[cfg(feature = "sql")]
+mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(feature = "sqlite")]
-mod statement;
 #[cfg(all(test, feature = "sqlite"))]
 mod suite;
 
@@ -66,8 +64,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Takes up to so many due programs, and what it knows of the next due time.
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claimed>;
 
-    /// Writes steps, each behind its fence; at most one write of a program in a batch.
-    fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Written>>;
+    /// Writes steps, each behind its fence; at most one write of a program in a batch. `None`: some
+    /// client holds the row locked; nothing of that write was done, and it is to be sent again.
+    fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Option<Written>>>;
 
     /// Extends leases, and tells which of them were lost or stopped.
     fn heartbeat(
@@ -273,6 +272,8 @@ pub(crate) enum Pulse {
     Stopped,
     /// Another claim has the program.
     Lost,
+    /// Somebody holds its row locked: nothing was extended, and the claim is there still.
+    Locked,
 }
 
 /// One write of a running program.

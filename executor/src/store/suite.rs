@@ -171,6 +171,7 @@ impl Stage {
             .await
             .expect("reached")
             .remove(0)
+            .expect("nobody holds its row")
     }
 
     async fn get(&self, run_id: &RunId) -> ProgramInfo {

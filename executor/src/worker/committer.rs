@@ -4,10 +4,15 @@
 //! freed only then. When the store cannot be written to, the writes wait and are sent again: each
 //! carries its revision, so that one which was applied before is recognised. A write that the
 //! database refuses by itself is found by halving, and answered as refused; its neighbours go on.
+//! So they do where some client holds a row locked: that write is sent again by itself, until it
+//! gets through (SEMANTICS §1.3).
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::slots::{Load, Slots};
@@ -38,16 +43,24 @@ pub(super) struct Committer {
 
 impl Committer {
     pub(super) async fn run(self, mut pending: mpsc::Receiver<Pending>) {
+        let committer = Arc::new(self);
+        let mut held_up = JoinSet::new();
         let mut batch = Vec::new();
         while pending.recv_many(&mut batch, MOST_ROWS).await > 0 {
             while !batch.is_empty() {
                 let rest = batch.split_off(fitting(&batch));
-                self.commit(std::mem::replace(&mut batch, rest)).await;
+                let batch = std::mem::replace(&mut batch, rest);
+                for pending in committer.commit(batch).await {
+                    held_up.spawn(Arc::clone(&committer).commit_slowly(pending));
+                }
             }
+            while held_up.try_join_next().is_some() {}
         }
+        while held_up.join_next().await.is_some() {}
     }
 
-    async fn commit(&self, batch: Vec<Pending>) {
+    /// Writes a batch; what comes back was held up by somebody's lock.
+    async fn commit(&self, batch: Vec<Pending>) -> Vec<Pending> {
         let mut writes = Vec::with_capacity(batch.len());
         let mut waiting = Vec::with_capacity(batch.len());
         for Pending {
@@ -56,24 +69,63 @@ impl Committer {
             load,
         } in batch
         {
-            waiting.push((answer, ends_the_claim(&write.change).then_some(load)));
+            waiting.push((answer, load));
             writes.push(write);
         }
-        let written = self.write(Arc::new(writes)).await;
         let mut freed = Vec::new();
+        let mut locked = Vec::new();
+        let written = self.write(writes).await;
         for ((answer, load), written) in waiting.into_iter().zip(written) {
-            // Refused, stopped and lost programs free their slots when they have ended.
-            if written == Written::Committed {
-                freed.extend(load);
-            }
+            let written = match written {
+                Done::Written { written, ends } => {
+                    // Refused, stopped and lost programs free their slots when they have ended.
+                    if ends && written == Written::Committed {
+                        freed.push(load);
+                    }
+                    written
+                }
+                Done::Locked(write) => {
+                    locked.push(Pending {
+                        write,
+                        answer,
+                        load,
+                    });
+                    continue;
+                }
+            };
             // A body that was dropped meanwhile does not wait for its answer any more.
             let _ = answer.send(written);
         }
         self.slots.release(&freed);
+        locked
+    }
+
+    /// Writes what somebody's lock holds up.
+    async fn commit_slowly(self: Arc<Self>, mut pending: Pending) {
+        let mut pause = Duration::from_millis(20);
+        tracing::debug!(
+            id = pending.write.fence.id,
+            "a program's row is locked by another client"
+        );
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.given_up.cancelled() => {
+                    let _ = pending.answer.send(Written::LeaseLost);
+                    return;
+                }
+            }
+            pending = match self.commit(vec![pending]).await.pop() {
+                Some(locked) => locked,
+                None => return,
+            };
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
     }
 
     /// Writes until the store has taken or refused each.
-    async fn write(&self, writes: Arc<Vec<StepWrite>>) -> Vec<Written> {
+    async fn write(&self, writes: Vec<StepWrite>) -> Vec<Done> {
+        let writes = Arc::new(writes);
         let mut tried = 0;
         loop {
             match self.store.commit(Arc::clone(&writes)).await {
@@ -81,10 +133,10 @@ impl Committer {
                     if tried > 0 {
                         tracing::info!("the store can be written to again");
                     }
-                    return written;
+                    return unshared(writes).zip(written).map(Done::of).collect();
                 }
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
-                    return self.halve(writes, error).await;
+                    return self.halve(unshared(writes).collect(), &error).await;
                 }
                 Err(error) => {
                     if tried == 0 {
@@ -95,7 +147,8 @@ impl Committer {
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         () = self.given_up.cancelled() => {
-                            return vec![Written::LeaseLost; writes.len()];
+                            let lost = |write| Done::of((write, Some(Written::LeaseLost)));
+                            return unshared(writes).map(lost).collect();
                         }
                     }
                 }
@@ -103,19 +156,45 @@ impl Committer {
         }
     }
 
-    async fn halve(&self, writes: Arc<Vec<StepWrite>>, error: Error) -> Vec<Written> {
-        if writes.len() == 1 {
-            return vec![Written::Refused(error.to_string())];
+    async fn halve(&self, mut first: Vec<StepWrite>, error: &Error) -> Vec<Done> {
+        if first.len() == 1 {
+            let refused = |write| Done::of((write, Some(Written::Refused(error.to_string()))));
+            return first.into_iter().map(refused).collect();
         }
-        // The store has let go of the batch, so that this is its only owner.
-        let Ok(mut first) = Arc::try_unwrap(writes) else {
-            return Vec::new();
-        };
         let second = first.split_off(first.len() / 2);
-        let mut written = Box::pin(self.write(Arc::new(first))).await;
-        written.extend(Box::pin(self.write(Arc::new(second))).await);
-        written
+        let mut done = Box::pin(self.write(first)).await;
+        done.extend(Box::pin(self.write(second)).await);
+        done
     }
+}
+
+/// What became of one write of a batch.
+enum Done {
+    Written {
+        written: Written,
+        /// Whether the write was to end the claim.
+        ends: bool,
+    },
+    Locked(StepWrite),
+}
+
+impl Done {
+    fn of((write, written): (StepWrite, Option<Written>)) -> Self {
+        match written {
+            Some(written) => Self::Written {
+                written,
+                ends: ends_the_claim(&write.change),
+            },
+            None => Self::Locked(write),
+        }
+    }
+}
+
+/// The writes, of which the store has let go: it has answered.
+fn unshared(writes: Arc<Vec<StepWrite>>) -> impl Iterator<Item = StepWrite> {
+    let writes = Arc::try_unwrap(writes);
+    debug_assert!(writes.is_ok(), "the store has kept what it has answered");
+    writes.unwrap_or_default().into_iter()
 }
 
 /// How many of the first writes go into one commit.

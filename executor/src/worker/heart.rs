@@ -68,13 +68,15 @@ async fn beat(
     let mut away = false;
     loop {
         let beaten = beat_once(config, &mut store, worker, running, lease).await;
+        let again_soon = matches!(beaten, Ok(Beat { locked: true }));
+        let beaten = beaten.map(drop);
         match &beaten {
             Err(error) if !away => tracing::warn!(%error, "no heartbeat; trying again"),
             Ok(()) if away => tracing::info!("heartbeats reach the store again"),
             _ => {}
         }
         away = beaten.is_err();
-        let pause = if away {
+        let pause = if away || again_soon {
             (lease / 10).min(Duration::from_secs(1))
         } else {
             lease / 3
@@ -87,13 +89,19 @@ async fn beat(
     }
 }
 
+/// A beat that reached the store.
+struct Beat {
+    /// Whether some leases could not be extended, since somebody holds their rows.
+    locked: bool,
+}
+
 async fn beat_once(
     config: &Config,
     connected: &mut Option<Arc<dyn Store>>,
     worker: WorkerId,
     running: &Running,
     lease: Duration,
-) -> Result<()> {
+) -> Result<Beat> {
     let store = match connected {
         Some(store) => store,
         None => connected.insert(store::connect(config).await?),
@@ -102,13 +110,15 @@ async fn beat_once(
     let sent = Instant::now();
     let held = leases.iter().map(|lease| lease.held).collect();
     let pulses = store.heartbeat(worker, lease, held).await?;
+    let mut locked = false;
     for (held, pulse) in leases.iter().zip(pulses) {
         match pulse {
+            Pulse::Locked => locked = true,
             Pulse::Alive => held.extend(sent + lease),
             Pulse::Stopped => held.interrupt(Cause::Stopped),
             // The program may just have ended by itself: then there is nobody to interrupt.
             Pulse::Lost => held.interrupt(Cause::LeaseLost),
         }
     }
-    Ok(())
+    Ok(Beat { locked })
 }

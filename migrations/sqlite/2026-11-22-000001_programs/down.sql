@@ -1,1 +1,1 @@
-DROP TABLE "{t}";
+DROP TABLE {t};

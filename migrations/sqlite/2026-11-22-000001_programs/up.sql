@@ -1,5 +1,5 @@
 -- The columns that users of program-executor know. A table that it made stays as it is.
-CREATE TABLE IF NOT EXISTS "{t}" (
+CREATE TABLE IF NOT EXISTS {t} (
   id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
   run_id VARCHAR(255),
   program_data TEXT DEFAULT '{}',
@@ -13,4 +13,4 @@ CREATE TABLE IF NOT EXISTS "{t}" (
   created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
   updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
-CREATE INDEX IF NOT EXISTS "{t}_run_id" ON "{t}" (run_id);
+CREATE INDEX IF NOT EXISTS {name run_id} ON {t} (run_id);

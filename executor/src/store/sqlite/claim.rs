@@ -8,11 +8,14 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::{Outcome, Session, millis, text::Lossy, workers::Locks};
-use crate::store::{ClaimRequest, Claimed, ClaimedProgram, Fence};
+use super::{SqliteSession, text::Lossy, workers::Locks};
+use crate::store::{
+    ClaimRequest, Claimed, ClaimedProgram, Fence,
+    sql::{Outcome, millis, number, statement::sql},
+};
 
 pub(super) fn claim(
-    s: &mut Session<'_>,
+    s: &mut SqliteSession<'_>,
     request: &ClaimRequest,
     locks: &Locks,
 ) -> Outcome<Claimed> {
@@ -33,15 +36,15 @@ pub(super) fn claim(
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[PAUSED, AVAILABLE_JOBS, CANDIDATES, CLAIM, NEXT_DUE];
 
-const PAUSED: &str = r#"SELECT name FROM "{t}_queues" WHERE paused_at IS NOT NULL"#;
+const PAUSED: &str = r#"SELECT name FROM {table queues} WHERE paused_at IS NOT NULL"#;
 
 // A loose scan: one seek for each job that has something available.
 const AVAILABLE_JOBS: &str = r#"
 WITH RECURSIVE present (job) AS (
-  SELECT MIN(job) FROM "{t}" INDEXED BY "{t}_ready"
+  SELECT MIN(job) FROM {t} INDEXED BY {name ready}
   WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL AND queue = ?
   UNION ALL
-  SELECT (SELECT MIN(job) FROM "{t}" INDEXED BY "{t}_ready"
+  SELECT (SELECT MIN(job) FROM {t} INDEXED BY {name ready}
     WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL AND queue = ?
       AND job > present.job)
   FROM present WHERE present.job IS NOT NULL
@@ -54,14 +57,14 @@ SELECT COALESCE(order_key, 0), id,
   octet_length(jobs) + COALESCE(octet_length(program_data), 0)
     + COALESCE(octet_length(job_data), 0) + octet_length(outputs),
   crashes
-FROM "{t}" INDEXED BY "{t}_ready"
+FROM {t} INDEXED BY {name ready}
 WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL AND queue = ? AND job = ?
   AND crashes < ?
 ORDER BY order_key, id LIMIT ?"#;
 
 /// The best programs that the worker can take, as far as its slots and bytes reach.
-fn choose(s: &mut Session<'_>, request: &ClaimRequest, more: &mut bool) -> Outcome<Vec<i64>> {
-    let paused = s.tables.statement(PAUSED).rows::<Text, String, _>(s.conn)?;
+fn choose(s: &mut SqliteSession<'_>, request: &ClaimRequest, more: &mut bool) -> Outcome<Vec<i64>> {
+    let paused = s.rows::<Text, String>(sql(PAUSED))?;
     let suspect_from = i64::from(request.suspect_from());
     let crashes = if request.suspects == 0 {
         suspect_from
@@ -77,25 +80,19 @@ fn choose(s: &mut Session<'_>, request: &ClaimRequest, more: &mut bool) -> Outco
         .iter()
         .filter(|queue| !paused.contains(queue))
     {
-        let jobs = s
-            .tables
-            .statement(AVAILABLE_JOBS)
-            .text(queue)
-            .text(queue)
-            .rows::<Text, Lossy, _>(s.conn)?;
+        let jobs = s.rows::<Text, Lossy>(sql(AVAILABLE_JOBS).text(queue).text(queue))?;
         for Lossy(job) in jobs {
             let room = request.room_for(&job);
             if room == 0 {
                 continue;
             }
-            let candidates = s
-                .tables
-                .statement(CANDIDATES)
-                .text(queue)
-                .text(&job)
-                .int(crashes)
-                .int(i64::try_from(room).unwrap_or(i64::MAX))
-                .rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64), _>(s.conn)?;
+            let candidates = s.rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64)>(
+                sql(CANDIDATES)
+                    .text(queue)
+                    .text(&job)
+                    .int(crashes)
+                    .int(number(room)),
+            )?;
             *more |= candidates.len() == room;
             let known = rooms.iter().position(|(name, _)| *name == job);
             let at = known.unwrap_or_else(|| {
@@ -130,13 +127,17 @@ fn choose(s: &mut Session<'_>, request: &ClaimRequest, more: &mut bool) -> Outco
 
 // What came from elsewhere, or was changed by hand, may be NULL.
 const CLAIM: &str = r#"
-UPDATE "{t}" SET token = token + 1, rev = rev + 1, ready = 0, lease_until = ?, worker = ?
+UPDATE {t} SET token = token + 1, rev = rev + 1, ready = 0, lease_until = ?, worker = ?
 WHERE id IN (SELECT value FROM json_each(?))
 RETURNING id, token, rev, COALESCE(run_id, ''), jobs, COALESCE(program_data, 'null'),
   COALESCE(job_data, '{}'), outputs, COALESCE(step, 0), COALESCE(step_retry_count, 0),
   child_ordinal, COALESCE(order_key, 0), crashes, COALESCE(job, '')"#;
 
-fn take(s: &mut Session<'_>, request: &ClaimRequest, ids: &[i64]) -> Outcome<Vec<ClaimedProgram>> {
+fn take(
+    s: &mut SqliteSession<'_>,
+    request: &ClaimRequest,
+    ids: &[i64],
+) -> Outcome<Vec<ClaimedProgram>> {
     type Sql = (
         (BigInt, BigInt, BigInt, Text, Text, Text, Text, Text),
         (BigInt, BigInt, BigInt, BigInt, BigInt, Text),
@@ -146,13 +147,12 @@ fn take(s: &mut Session<'_>, request: &ClaimRequest, ids: &[i64]) -> Outcome<Vec
         (i64, i64, i64, i64, i64, Lossy),
     );
     let list = serde_json::to_string(ids).unwrap_or_default();
-    let mut rows = s
-        .tables
-        .statement(CLAIM)
-        .int(s.now.millis.saturating_add(millis(request.lease)))
-        .text(request.worker.to_string())
-        .text(list)
-        .rows::<Sql, Row, _>(s.conn)?;
+    let mut rows = s.rows::<Sql, Row>(
+        sql(CLAIM)
+            .int(s.now.saturating_add(millis(request.lease)))
+            .text(request.worker.to_string())
+            .text(list),
+    )?;
     // RETURNING has no order of its own.
     rows.sort_unstable_by_key(|(wide, (_, _, _, order, _, _))| (*order, wide.0));
     let programs = rows.into_iter().map(|(wide, narrow)| {
@@ -179,16 +179,12 @@ fn take(s: &mut Session<'_>, request: &ClaimRequest, ids: &[i64]) -> Outcome<Vec
 }
 
 const NEXT_DUE: &str = r#"
-SELECT MIN(COALESCE(lease_until, available_at)) FROM "{t}" INDEXED BY "{t}_due"
+SELECT MIN(COALESCE(lease_until, available_at)) FROM {t} INDEXED BY {name due}
 WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL"#;
 
-fn next_due(s: &mut Session<'_>) -> Outcome<Option<Duration>> {
-    let next = s
-        .tables
-        .statement(NEXT_DUE)
-        .rows::<Nullable<BigInt>, Option<i64>, _>(s.conn)?;
-    let wait = |due: i64| {
-        Duration::from_millis(u64::try_from(due.saturating_sub(s.now.millis)).unwrap_or(0))
-    };
+fn next_due(s: &mut SqliteSession<'_>) -> Outcome<Option<Duration>> {
+    let next = s.rows::<Nullable<BigInt>, Option<i64>>(sql(NEXT_DUE))?;
+    let wait =
+        |due: i64| Duration::from_millis(u64::try_from(due.saturating_sub(s.now)).unwrap_or(0));
     Ok(next.into_iter().next().flatten().map(wait))
 }

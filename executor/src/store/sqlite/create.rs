@@ -2,66 +2,56 @@
 
 use diesel::sql_types::Text;
 
-use super::{Outcome, Session, millis};
+use super::{SqliteSession, at_once};
 use crate::{
-    config::DEFAULT_QUEUE,
     error::{Error, ErrorKind, Result},
-    program::Start,
-    run_id::RunId,
-    store::{Created, NewProgram},
+    store::{
+        Created, NewProgram,
+        sql::{
+            Outcome,
+            create::{holder, row},
+            statement::sql,
+        },
+    },
 };
 
 /// Inserts programs; those whose unique key is taken come back with its holder.
 pub(super) fn create(
-    s: &mut Session<'_>,
+    s: &mut SqliteSession<'_>,
     programs: &[NewProgram],
 ) -> Outcome<Vec<Result<Created>>> {
     programs.iter().map(|program| insert(s, program)).collect()
 }
 
-const INSERT: &str = r#"
-INSERT INTO "{t}" (run_id, name, queue, jobs, job, program_data, job_data, attributes,
+const INSERT: &str = "
+INSERT INTO {t} (run_id, name, queue, jobs, job, program_data, job_data, attributes,
   ready, order_key, priority, available_at, unique_key, retry_after, parent_run_id,
   created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING"#;
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {now}, {now})
+ON CONFLICT DO NOTHING";
 
-const HOLDER: &str = r#"
-SELECT run_id FROM "{t}"
-WHERE unique_key = ? AND finished_at IS NULL AND errored_at IS NULL"#;
-
-fn insert(s: &mut Session<'_>, new: &NewProgram) -> Outcome<Result<Created>> {
-    let program = &new.program;
-    let options = &program.options;
-    let now = s.now.millis;
-    let available_at = match options.start {
-        Start::Now => now,
-        Start::At(time) => time.as_millis(),
-        Start::After(delay) => now.saturating_add(millis(delay)),
-    };
-    let ready = available_at <= now;
-    let jobs = serde_json::to_string(&program.jobs).unwrap_or_default();
-    let inserted = s
-        .tables
-        .statement(INSERT)
-        .text(new.run_id.as_str())
-        .maybe_text(options.name.as_deref())
-        .text(options.queue.as_deref().unwrap_or(DEFAULT_QUEUE))
-        .text(&jobs)
-        .text(&*program.jobs[0])
-        .text(&program.program_data)
-        .text(&program.job_data)
-        .text(&program.attributes)
-        .int(i64::from(ready))
-        .int(order_key(available_at, i64::from(options.priority)))
-        .int(i64::from(options.priority))
-        .int(available_at)
-        .maybe_text(options.unique_key.as_deref())
-        .int(options.retry_after.map(millis))
-        .maybe_text(new.parent.as_ref().map(RunId::as_str))
-        .text(&s.now.text)
-        .text(&s.now.text)
-        .run(s.conn)?;
+fn insert(s: &mut SqliteSession<'_>, new: &NewProgram) -> Outcome<Result<Created>> {
+    let now = s.now;
+    let row = row(new);
+    let available_at = row.at.unwrap_or(now.saturating_add(row.after));
+    let inserted = s.execute(
+        sql(INSERT)
+            .text(row.run_id)
+            .maybe_text(row.name)
+            .text(row.queue)
+            .text(&row.jobs)
+            .text(row.job)
+            .text(row.program_data)
+            .text(row.job_data)
+            .text(row.attributes)
+            .int(i64::from(available_at <= now))
+            .int(order_key(available_at, row.priority))
+            .int(row.priority)
+            .int(available_at)
+            .maybe_text(row.unique_key)
+            .int(row.retry_after)
+            .maybe_text(row.parent),
+    )?;
     if inserted == 1 {
         return Ok(Ok(Created {
             run_id: new.run_id.clone(),
@@ -69,15 +59,10 @@ fn insert(s: &mut Session<'_>, new: &NewProgram) -> Outcome<Result<Created>> {
         }));
     }
     // Inside the one write transaction the holder of the key cannot end meanwhile.
-    let key = options.unique_key.as_deref().unwrap_or_default();
-    let holder = s
-        .tables
-        .statement(HOLDER)
-        .text(key)
-        .rows::<Text, String, _>(s.conn)?;
-    Ok(match holder.into_iter().next() {
+    let holder = at_once(holder(s, row.unique_key.unwrap_or_default()))?;
+    Ok(match holder {
         Some(run_id) => Ok(Created {
-            run_id: run_id.into(),
+            run_id,
             existed: true,
         }),
         None => Err(Error::new(
@@ -93,14 +78,10 @@ pub(super) fn order_key(available_at: i64, priority: i64) -> i64 {
 }
 
 /// Inserts a job's children; those that an earlier attempt has stored are there already.
-pub(super) fn insert_children(s: &mut Session<'_>, children: &[NewProgram]) -> Outcome<()> {
-    const EXISTS: &str = r#"SELECT run_id FROM "{t}" WHERE run_id = ?"#;
+pub(super) fn insert_children(s: &mut SqliteSession<'_>, children: &[NewProgram]) -> Outcome<()> {
+    const EXISTS: &str = "SELECT run_id FROM {t} WHERE run_id = ?";
     for child in children {
-        let there = s
-            .tables
-            .statement(EXISTS)
-            .text(child.run_id.as_str())
-            .rows::<Text, String, _>(s.conn)?;
+        let there = s.rows::<Text, String>(sql(EXISTS).text(child.run_id.as_str()))?;
         if there.is_empty() {
             // A child whose unique key is taken is that other program: nothing to add.
             let _ = insert(s, child)?;

@@ -4,40 +4,29 @@
 //! goes away does not stop it half way. The engine's times are columns of milliseconds; the times
 //! that program-executor has are text in UTC, as `CURRENT_TIMESTAMP` makes it.
 
-#[macro_use]
-mod history;
-#[macro_use]
-mod instants;
-#[macro_use]
-mod taken;
-
 mod claim;
 mod commit;
 mod connection;
-mod control;
 mod create;
 mod ear;
 mod promote;
-mod query;
-mod report;
+mod prune;
 mod schema;
+mod session;
 mod text;
 mod workers;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use diesel::{
-    Connection, SqliteConnection,
-    result::Error as DieselError,
-    sql_types::{BigInt, Text},
-};
+use diesel::{Connection, SqliteConnection};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use tokio::sync::{Mutex, watch};
 
+use self::session::{DIALECT, SqliteSession, at_once};
 use super::{
     ClaimRequest, Claimed, Created, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse, Stats,
     StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
-    statement::Tables,
+    sql::{self, Failure, Outcome, control, query, report, statement::Texts},
 };
 use crate::{
     config::Config,
@@ -50,26 +39,12 @@ type Wrapped = SyncConnectionWrapper<SqliteConnection>;
 
 pub(super) struct SqliteStore {
     path: PathBuf,
-    tables: Arc<Tables>,
+    texts: Arc<Texts>,
     writer: Mutex<Wrapped>,
     reader: Mutex<Wrapped>,
     /// Raised when something may have become due.
     changes: watch::Sender<u64>,
     locks: workers::Locks,
-}
-
-/// What a verb works on, inside its transaction.
-pub(super) struct Session<'a> {
-    conn: &'a mut SqliteConnection,
-    tables: &'a Tables,
-    now: Now,
-}
-
-/// The database's clock, read once a transaction.
-#[derive(Clone)]
-struct Now {
-    millis: i64,
-    text: String,
 }
 
 impl SqliteStore {
@@ -87,27 +62,28 @@ impl SqliteStore {
                 ),
             ));
         }
-        let tables = Arc::new(Tables::new(&config.table));
+        let texts = Arc::new(Texts::new(&DIALECT, None, &config.table));
         Ok(Self {
             writer: Mutex::new(connection::connect(&path).await?),
             reader: Mutex::new(connection::connect(&path).await?),
             changes: watch::Sender::new(0),
             locks: workers::Locks::beside(&path),
             path,
-            tables,
+            texts,
         })
     }
 
     /// Runs a verb in a transaction that writes.
     async fn write<T: Send + 'static>(
         &self,
-        verb: impl FnOnce(&mut Session<'_>) -> Outcome<T> + Send + 'static,
+        verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
-        let tables = Arc::clone(&self.tables);
+        let texts = Arc::clone(&self.texts);
         let mut writer = self.writer.lock().await;
         let done = writer.spawn_blocking(move |conn| {
             Ok(conn.immediate_transaction(|conn| {
-                Session::new(conn, &tables).and_then(|mut s| verb(&mut s))
+                let mut session = SqliteSession::new(conn, &texts)?;
+                at_once(verb(&mut session))
             }))
         });
         done.await
@@ -119,12 +95,15 @@ impl SqliteStore {
     /// Runs a verb that only reads.
     async fn read<T: Send + 'static>(
         &self,
-        verb: impl FnOnce(&mut Session<'_>) -> Outcome<T> + Send + 'static,
+        verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
-        let tables = Arc::clone(&self.tables);
+        let texts = Arc::clone(&self.texts);
         let mut reader = self.reader.lock().await;
         let done = reader.spawn_blocking(move |conn| {
-            Ok(conn.transaction(|conn| Session::new(conn, &tables).and_then(|mut s| verb(&mut s))))
+            Ok(conn.transaction(|conn| {
+                let mut session = SqliteSession::new(conn, &texts)?;
+                at_once(verb(&mut session))
+            }))
         });
         done.await
             .map_err(Failure::from)
@@ -146,45 +125,6 @@ impl SqliteStore {
     }
 }
 
-impl<'a> Session<'a> {
-    fn new(conn: &'a mut SqliteConnection, tables: &'a Tables) -> Outcome<Self> {
-        const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER), \
-                           strftime('%Y-%m-%d %H:%M:%f', 'now')";
-        let now = tables
-            .statement(NOW)
-            .rows::<(BigInt, Text), (i64, String), _>(conn)?;
-        let (millis, text) = now.into_iter().next().ok_or(DieselError::NotFound)?;
-        Ok(Self {
-            conn,
-            tables,
-            now: Now { millis, text },
-        })
-    }
-}
-
-type Outcome<T> = std::result::Result<T, Failure>;
-
-/// Why a verb failed: its own reason, or the database's.
-enum Failure {
-    Ours(Error),
-    Sql(DieselError),
-}
-
-impl From<DieselError> for Failure {
-    fn from(error: DieselError) -> Self {
-        Self::Sql(error)
-    }
-}
-
-fn conflict(message: impl Into<String>) -> Failure {
-    Failure::Ours(Error::new(ErrorKind::Conflict, message))
-}
-
-/// A duration in the milliseconds of the columns.
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
-}
-
 impl Store for SqliteStore {
     fn migrate(&self) -> StoreFuture<'_, Vec<String>> {
         Box::pin(async move {
@@ -192,17 +132,20 @@ impl Store for SqliteStore {
             if self.pending_migrations().await?.is_empty() {
                 return Ok(Vec::new());
             }
-            self.write(schema::migrate).await
+            self.write(async |s| sql::schema::migrate(s, &schema::SCHEMA).await)
+                .await
         })
     }
 
     fn pending_migrations(&self) -> StoreFuture<'_, Vec<String>> {
-        Box::pin(self.read(schema::pending))
+        Box::pin(self.read(async |s| sql::schema::pending(s, &schema::SCHEMA).await))
     }
 
     fn create(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>> {
         Box::pin(async move {
-            let created = self.write(move |s| create::create(s, &programs)).await?;
+            let created = self
+                .write(async move |s| create::create(s, &programs))
+                .await?;
             self.ring();
             Ok(created)
         })
@@ -212,17 +155,19 @@ impl Store for SqliteStore {
         let locks = self.locks.clone();
         Box::pin(async move {
             let claimed = self
-                .write(move |s| claim::claim(s, &request, &locks))
+                .write(async move |s| claim::claim(s, &request, &locks))
                 .await?;
             self.locks.sweep();
             Ok(claimed)
         })
     }
 
-    fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Written>> {
-        let rings = writes.iter().any(commit::makes_due);
+    fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Option<Written>>> {
+        let rings = writes.iter().any(sql::commit::makes_due);
         Box::pin(async move {
-            let written = self.write(move |s| commit::commit(s, &writes)).await?;
+            let written = self
+                .write(async move |s| commit::commit(s, &writes).await)
+                .await?;
             if rings {
                 self.ring();
             }
@@ -236,14 +181,14 @@ impl Store for SqliteStore {
         lease: Duration,
         held: Vec<Held>,
     ) -> StoreFuture<'_, Vec<Pulse>> {
-        Box::pin(self.write(move |s| workers::heartbeat(s, worker, lease, &held)))
+        Box::pin(self.write(async move |s| workers::heartbeat(s, worker, lease, &held).await))
     }
 
     fn register(&self, worker: WorkerRecord) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             self.locks.take(worker.id)?;
             let locks = self.locks.clone();
-            self.write(move |s| workers::register(s, &worker, &locks))
+            self.write(async move |s| workers::register(s, &worker, &locks).await)
                 .await?;
             self.locks.sweep();
             Ok(())
@@ -252,7 +197,8 @@ impl Store for SqliteStore {
 
     fn deregister(&self, worker: WorkerId) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            self.write(move |s| workers::deregister(s, worker)).await?;
+            self.write(async move |s| sql::workers::deregister(s, worker).await)
+                .await?;
             self.locks.give_back(worker);
             Ok(())
         })
@@ -260,7 +206,7 @@ impl Store for SqliteStore {
 
     fn workers(&self, within: Duration) -> StoreFuture<'_, Vec<WorkerInfo>> {
         let locks = self.locks.clone();
-        Box::pin(self.read(move |s| workers::live(s, within, &locks)))
+        Box::pin(self.read(async move |s| workers::live(s, within, &locks).await))
     }
 
     fn listener(&self) -> Box<dyn Listener + '_> {
@@ -268,68 +214,76 @@ impl Store for SqliteStore {
     }
 
     fn get(&self, run_id: RunId) -> StoreFuture<'_, Option<ProgramInfo>> {
-        Box::pin(self.read(move |s| query::get(s, &run_id)))
+        Box::pin(self.read(async move |s| query::get(s, &run_id).await))
     }
 
     fn list(&self, filter: Filter) -> StoreFuture<'_, Vec<ProgramInfo>> {
-        Box::pin(self.read(move |s| query::list(s, &filter)))
+        Box::pin(self.read(async move |s| query::list(s, &filter).await))
     }
 
     fn children(&self, parent: RunId) -> StoreFuture<'_, Vec<RunId>> {
-        Box::pin(self.read(move |s| query::children(s, &parent)))
+        Box::pin(self.read(async move |s| query::children(s, &parent).await))
     }
 
     fn stats(&self) -> StoreFuture<'_, Stats> {
-        Box::pin(self.read(query::stats))
+        Box::pin(self.read(async |s| query::stats(s).await))
     }
 
     fn cancel(&self, run_id: RunId, message: String) -> StoreFuture<'_, bool> {
-        Box::pin(self.write(move |s| control::cancel(s, &run_id, &message)))
+        Box::pin(self.write(async move |s| control::cancel(s, &run_id, &message).await))
     }
 
     fn retry(&self, run_id: RunId) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(move |s| control::retry(s, &run_id)))
+        Box::pin(self.write_and_ring(async move |s| control::retry(s, &run_id).await))
     }
 
     fn delete(&self, run_id: RunId) -> StoreFuture<'_, bool> {
-        Box::pin(self.write(move |s| control::delete(s, &run_id)))
+        Box::pin(self.write(async move |s| control::delete(s, &run_id).await))
     }
 
     fn complete(&self, target: Target, output: Option<String>) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(move |s| report::complete(s, &target, output.as_deref())))
+        Box::pin(
+            self.write_and_ring(async move |s| {
+                report::complete(s, &target, output.as_deref()).await
+            }),
+        )
     }
 
     fn fail(&self, target: Target, message: String) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(move |s| report::fail(s, &target, &message)))
+        Box::pin(self.write_and_ring(async move |s| report::fail(s, &target, &message).await))
     }
 
     fn hand_off(&self, run_id: RunId) -> StoreFuture<'_, bool> {
-        Box::pin(self.write(move |s| report::hand_off(s, &run_id)))
+        Box::pin(self.write(async move |s| report::hand_off(s, &run_id).await))
     }
 
     fn reschedule(&self, run_id: RunId, at: Timestamp) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(move |s| control::reschedule(s, &run_id, at)))
+        Box::pin(self.write_and_ring(async move |s| control::reschedule(s, &run_id, at).await))
     }
 
     fn set_attributes(&self, run_id: RunId, fields: String) -> StoreFuture<'_, bool> {
-        Box::pin(self.write(move |s| control::set_attributes(s, &run_id, &fields)))
+        Box::pin(self.write(async move |s| control::set_attributes(s, &run_id, &fields).await))
     }
 
     fn set_retry_after(&self, run_id: RunId, delay: Option<Duration>) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(move |s| control::set_retry_after(s, &run_id, delay)))
+        Box::pin(
+            self.write_and_ring(async move |s| control::set_retry_after(s, &run_id, delay).await),
+        )
     }
 
     fn set_paused(&self, queue: String, paused: bool) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(move |s| control::set_paused(s, &queue, paused)))
+        Box::pin(self.write_and_ring(async move |s| control::set_paused(s, &queue, paused).await))
     }
 
     fn prune(&self, age: Duration, limit: usize) -> StoreFuture<'_, usize> {
         Box::pin(async move {
-            let ids = self.read(move |s| control::prunable(s, age, limit)).await?;
+            let ids = self
+                .read(async move |s| prune::prunable(s, age, limit))
+                .await?;
             if ids.is_empty() {
                 return Ok(0);
             }
-            self.write(move |s| control::prune(s, age, &ids)).await
+            self.write(async move |s| prune::prune(s, age, &ids)).await
         })
     }
 }
@@ -337,7 +291,7 @@ impl Store for SqliteStore {
 impl SqliteStore {
     async fn write_and_ring<T: Send + 'static>(
         &self,
-        verb: impl FnOnce(&mut Session<'_>) -> Outcome<T> + Send + 'static,
+        verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
         let done = self.write(verb).await?;
         self.ring();
@@ -347,6 +301,8 @@ impl SqliteStore {
 
 #[cfg(test)]
 mod tests {
+    use diesel::sql_types::{BigInt, Text};
+
     use super::*;
     use crate::store::suite;
 
@@ -375,14 +331,13 @@ mod tests {
     async fn claims_and_commits_scan_nothing() {
         let (_folder, store) = open().await;
         store.migrate().await.expect("tables");
-        let plans = store.read(|s| {
+        let plans = store.read(async |s| {
             let mut plans = Vec::new();
             for text in claim::HOT.iter().chain(promote::HOT).chain(workers::HOT) {
                 let explain = format!("EXPLAIN QUERY PLAN {}", text.replace('?', "NULL"));
-                let rows = s
-                    .tables
-                    .composed(&explain)
-                    .rows::<(BigInt, BigInt, BigInt, Text), (i64, i64, i64, String), _>(s.conn)?;
+                let explain = sql::statement::composed(explain);
+                let rows =
+                    s.rows::<(BigInt, BigInt, BigInt, Text), (i64, i64, i64, String)>(explain)?;
                 plans.extend(rows.into_iter().map(|row| row.3));
             }
             Ok(plans)

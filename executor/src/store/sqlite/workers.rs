@@ -14,11 +14,13 @@ use std::{
 
 use diesel::sql_types::{BigInt, Text};
 
-use super::{Outcome, Session, millis};
+use super::SqliteSession;
 use crate::{
     error::{Error, ErrorKind, Result},
-    store::{Held, Pulse, WorkerId, WorkerInfo, WorkerRecord},
-    time::Timestamp,
+    store::{
+        Held, Pulse, WorkerId, WorkerInfo, WorkerRecord,
+        sql::{self, Outcome, millis, statement::sql},
+    },
 };
 
 /// The lock files beside one database, and those of them that this process holds.
@@ -108,75 +110,32 @@ impl Locks {
     }
 }
 
-pub(super) fn register(s: &mut Session<'_>, worker: &WorkerRecord, locks: &Locks) -> Outcome<()> {
-    const REGISTER: &str = r#"
-        INSERT INTO "{t}_workers" (id, host, pid, queues, slots, lease, started_at, seen_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)"#;
-    // A day after its last sign nobody asks for a worker any more.
-    const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE seen_at < ?"#;
-    let now = s.now.millis;
-    s.tables
-        .statement(FORGET)
-        .int(now - 86_400_000)
-        .run(s.conn)?;
+pub(super) async fn register(
+    s: &mut SqliteSession<'_>,
+    worker: &WorkerRecord,
+    locks: &Locks,
+) -> Outcome<()> {
     end_leases_of_the_dead(s, worker.id, locks)?;
-    s.tables
-        .statement(REGISTER)
-        .text(worker.id.to_string())
-        .text(&worker.host)
-        .int(i64::from(worker.pid))
-        .text(worker.queues.join(","))
-        .int(i64::try_from(worker.slots).unwrap_or(i64::MAX))
-        .int(millis(worker.lease))
-        .int(now)
-        .int(now)
-        .run(s.conn)?;
-    Ok(())
+    sql::workers::register(s, worker).await
 }
 
-pub(super) fn deregister(s: &mut Session<'_>, worker: WorkerId) -> Outcome<()> {
-    const DEREGISTER: &str = r#"DELETE FROM "{t}_workers" WHERE id = ?"#;
-    s.tables
-        .statement(DEREGISTER)
-        .text(worker.to_string())
-        .run(s.conn)?;
-    Ok(())
-}
-
-pub(super) fn live(
-    s: &mut Session<'_>,
+pub(super) async fn live(
+    s: &mut SqliteSession<'_>,
     within: Duration,
     locks: &Locks,
 ) -> Outcome<Vec<WorkerInfo>> {
-    const LIVE: &str = r#"
-        SELECT id, host, pid, queues, slots, started_at, seen_at FROM "{t}_workers"
-        WHERE seen_at >= ? ORDER BY started_at"#;
-    type Sql = (Text, Text, BigInt, Text, BigInt, BigInt, BigInt);
-    type Row = (String, String, i64, String, i64, i64, i64);
-    let rows = s
-        .tables
-        .statement(LIVE)
-        .int(s.now.millis.saturating_sub(millis(within)))
-        .rows::<Sql, Row, _>(s.conn)?;
-    let live = rows.into_iter().filter(|row| !locks.is_dead(&row.0));
-    Ok(live
-        .map(
-            |(id, host, pid, queues, slots, started_at, seen_at)| WorkerInfo {
-                id,
-                host,
-                pid: u32::try_from(pid).unwrap_or(0),
-                queues: queues.split(',').map(str::to_owned).collect(),
-                slots: u32::try_from(slots).unwrap_or(u32::MAX),
-                started_at: Timestamp::from_millis(started_at),
-                seen_at: Timestamp::from_millis(seen_at),
-            },
-        )
-        .collect())
+    let mut live = sql::workers::live(s, within).await?;
+    live.retain(|worker| !locks.is_dead(&worker.id));
+    Ok(live)
 }
 
 /// Ends the leases of processes that are gone, so that a claim finds them due. Not at each claim:
 /// see [`Locks::look_is_due`].
-pub(super) fn look_for_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
+pub(super) fn look_for_the_dead(
+    s: &mut SqliteSession<'_>,
+    this: WorkerId,
+    locks: &Locks,
+) -> Outcome<()> {
     if locks.look_is_due() {
         end_leases_of_the_dead(s, this, locks)
     } else {
@@ -188,35 +147,25 @@ pub(super) fn look_for_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Loc
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[OTHERS, END];
 
-const OTHERS: &str = r#"SELECT id, lease FROM "{t}_workers" WHERE id <> ?"#;
+const OTHERS: &str = r#"SELECT lease, id FROM {table workers} WHERE id <> ?"#;
 
 // Its leases end within one lease from now: what is scheduled beyond is not looked at.
 const END: &str = r#"
-    UPDATE "{t}" INDEXED BY "{t}_due" SET lease_until = ?
+    UPDATE {t} INDEXED BY {name due} SET lease_until = ?
     WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
       AND COALESCE(lease_until, available_at) > ? AND COALESCE(lease_until, available_at) <= ?
       AND lease_until IS NOT NULL AND worker = ?"#;
 
-fn end_leases_of_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
-    const FORGET: &str = r#"DELETE FROM "{t}_workers" WHERE id = ?"#;
-    let now = s.now.millis;
-    let others = s
-        .tables
-        .statement(OTHERS)
-        .text(this.to_string())
-        .rows::<(Text, BigInt), (String, i64), _>(s.conn)?;
-    for (worker, lease) in others {
+fn end_leases_of_the_dead(s: &mut SqliteSession<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
+    const FORGET: &str = "DELETE FROM {table workers} WHERE id = ?";
+    let now = s.now;
+    let others = s.rows::<(BigInt, Text), (i64, String)>(sql(OTHERS).text(this.to_string()))?;
+    for (lease, worker) in others {
         if locks.is_dead(&worker) {
             tracing::info!(worker, "a worker has died: its programs go to others");
             let last = now.saturating_add(lease);
-            s.tables
-                .statement(END)
-                .int(now)
-                .int(now)
-                .int(last)
-                .text(&worker)
-                .run(s.conn)?;
-            s.tables.statement(FORGET).text(&worker).run(s.conn)?;
+            s.execute(sql(END).int(now).int(now).int(last).text(&worker))?;
+            s.execute(sql(FORGET).text(&worker))?;
             locks
                 .dead
                 .lock()
@@ -227,38 +176,29 @@ fn end_leases_of_the_dead(s: &mut Session<'_>, this: WorkerId, locks: &Locks) ->
     Ok(())
 }
 
-pub(super) fn heartbeat(
-    s: &mut Session<'_>,
+pub(super) async fn heartbeat(
+    s: &mut SqliteSession<'_>,
     worker: WorkerId,
     lease: Duration,
     held: &[Held],
 ) -> Outcome<Vec<Pulse>> {
-    const SEEN: &str = r#"UPDATE "{t}_workers" SET seen_at = ? WHERE id = ?"#;
     // A renewal under an unchanged token is valid even after the end. The worker's name is there
     // as long as the claim is: a late heartbeat does not renew what was released meanwhile.
-    const RENEW: &str = r#"
-        UPDATE "{t}" SET lease_until = ?, ready = 0
+    const RENEW: &str = "
+        UPDATE {t} SET lease_until = ?, ready = 0
         WHERE id = ? AND token = ? AND worker = ? AND finished_at IS NULL
-        RETURNING errored_at IS NOT NULL"#;
-    let now = s.now.millis;
+        RETURNING errored_at IS NOT NULL";
+    sql::workers::seen(s, worker).await?;
+    let until = s.now.saturating_add(millis(lease));
     let worker = worker.to_string();
-    s.tables
-        .statement(SEEN)
-        .int(now)
-        .text(&worker)
-        .run(s.conn)?;
-    let until = now.saturating_add(millis(lease));
     held.iter()
         .map(|held| {
-            let rows = s
-                .tables
-                .statement(RENEW)
+            let renew = sql(RENEW)
                 .int(until)
                 .int(held.id)
                 .int(held.token)
-                .text(&worker)
-                .rows::<BigInt, i64, _>(s.conn)?;
-            Ok(match rows.first() {
+                .text(&worker);
+            Ok(match s.rows::<BigInt, i64>(renew)?.first() {
                 None => Pulse::Lost,
                 Some(0) => Pulse::Alive,
                 Some(_) => Pulse::Stopped,

@@ -1,0 +1,93 @@
+//! The words in which the databases differ.
+
+/// One database's words; the verbs' texts name them in braces.
+pub(in crate::store) struct Dialect {
+    /// What stands around a name.
+    pub(in crate::store) quote: char,
+    /// `{now}`: this statement's time, as the columns that program-executor knows hold it.
+    pub(in crate::store) now: &'static str,
+    /// `{now_ms}`: this statement's time in milliseconds.
+    pub(in crate::store) now_ms: &'static str,
+    /// `{now_text}`: this statement's time as text, in UTC.
+    pub(in crate::store) now_text: &'static str,
+    /// `{ms column}`: such a column in milliseconds; `{}` stands for the column.
+    pub(in crate::store) ms: &'static str,
+    /// `{object}`: the function that makes a JSON object of names and values.
+    pub(in crate::store) object: &'static str,
+    /// `{text}`: the type that a text is cast to.
+    pub(in crate::store) text: &'static str,
+    /// `{json}`: the place of a value that is JSON; `{?}` stands for the place.
+    pub(in crate::store) json: &'static str,
+    /// `{greatest}`: the function that gives the greatest of its arguments.
+    pub(in crate::store) greatest: &'static str,
+    /// `{job}`: the name of the current job, from the list of jobs.
+    pub(in crate::store) job: &'static str,
+    /// `{history}`: the errors with one more, which is the place of a JSON object.
+    pub(in crate::store) history: &'static str,
+    /// `{locked}`: behind a `SELECT`: waits for the rows, and keeps them from others.
+    pub(in crate::store) locked: &'static str,
+    /// `{unlocked}`: behind a `SELECT`: the rows that nobody holds, kept from others.
+    pub(in crate::store) unlocked: &'static str,
+    /// `{index name}`: behind a table's name: the index to be used; `{}` stands for its name.
+    pub(in crate::store) index: &'static str,
+}
+
+impl Dialect {
+    /// A name between its quotes.
+    pub(in crate::store) fn quoted(&self, name: &str) -> String {
+        let quote = self.quote;
+        let doubled = name.replace(quote, &format!("{quote}{quote}"));
+        format!("{quote}{doubled}{quote}")
+    }
+
+    fn word(&self, names: &super::statement::Names, word: &str) -> Option<String> {
+        let (word, argument) = word.split_once(' ').unwrap_or((word, ""));
+        Some(match word {
+            "t" => names.table(""),
+            "table" => names.table(&format!("_{argument}")),
+            "name" => self.quoted(&format!("{}_{argument}", names.bare())),
+            "index" if self.index.is_empty() => String::new(),
+            "index" => {
+                let name = self.quoted(&format!("{}_{argument}", names.bare()));
+                self.index.replace("{}", &name)
+            }
+            "ms" => self.ms.replace("{}", argument),
+            "now" => self.now.to_owned(),
+            "now_ms" => self.now_ms.to_owned(),
+            "now_text" => self.now_text.to_owned(),
+            "object" => self.object.to_owned(),
+            "text" => self.text.to_owned(),
+            "?" => "?".to_owned(),
+            "json" => self.json.replace("{?}", "?"),
+            "greatest" => self.greatest.to_owned(),
+            "job" => self.job.to_owned(),
+            "history" => self.history.replace("{now_text}", self.now_text),
+            "locked" => self.locked.to_owned(),
+            "unlocked" => self.unlocked.to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// A text with its words filled in. Braces around anything else stay.
+    pub(in crate::store) fn fill(&self, names: &super::statement::Names, template: &str) -> String {
+        let mut filled = String::with_capacity(template.len() * 2);
+        let mut rest = template;
+        while let Some(open) = rest.find('{') {
+            filled.push_str(&rest[..open]);
+            rest = &rest[open..];
+            let word = rest.find('}').map(|close| (&rest[1..close], close));
+            match word.and_then(|(word, close)| Some((self.word(names, word)?, close))) {
+                Some((word, close)) => {
+                    filled.push_str(&word);
+                    rest = &rest[close + 1..];
+                }
+                None => {
+                    filled.push('{');
+                    rest = &rest[1..];
+                }
+            }
+        }
+        filled.push_str(rest);
+        filled
+    }
+}

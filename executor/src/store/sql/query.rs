@@ -1,0 +1,171 @@
+//! What people look at.
+
+use serde::Deserialize;
+
+use super::{
+    Outcome, Session, number, rows,
+    statement::{composed, sql},
+};
+use crate::{
+    run_id::RunId,
+    store::{
+        Filter, ProgramInfo, ProgramState, Stats,
+        row::{StoredProgram, count},
+    },
+};
+
+/// The state of a row, in the words of [`ProgramState`].
+macro_rules! state {
+    () => {
+        "CASE WHEN errored_at IS NOT NULL THEN 'errored'
+          WHEN finished_at IS NOT NULL THEN 'finished'
+          WHEN lease_until > {now_ms} THEN 'running'
+          WHEN lease_until IS NOT NULL THEN 'available'
+          WHEN waiting IS NOT NULL AND ready = 0 THEN 'waiting'
+          WHEN ready = 1 OR available_at IS NULL OR available_at <= {now_ms} THEN 'available'
+          ELSE 'scheduled' END"
+    };
+}
+
+/// A row as one JSON text; what may be no JSON stays a text in it.
+macro_rules! row {
+    () => {
+        concat!(
+            "{object}('run_id', CAST(COALESCE(run_id, '') AS {text}), 'name', CAST(name AS {text}),
+              'state', ",
+            state!(),
+            ", 'queue', CAST(queue AS {text}), 'jobs', CAST(jobs AS {text}), 'step', step,
+              'token', token, 'step_retry_count', step_retry_count,
+              'program_data', CAST(program_data AS {text}), 'job_data', CAST(job_data AS {text}),
+              'outputs', CAST(outputs AS {text}), 'attributes', CAST(attributes AS {text}),
+              'priority', priority, 'available_at', available_at, 'lease_until', lease_until,
+              'worker', worker, 'crashes', crashes, 'unique_key', CAST(unique_key AS {text}),
+              'retry_after', retry_after, 'parent_run_id', parent_run_id,
+              'created_at', {ms created_at}, 'updated_at', {ms updated_at},
+              'finished_at', {ms finished_at}, 'errored_at', {ms errored_at},
+              'error_message', CAST(error_message AS {text}), 'errors', CAST(errors AS {text}))"
+        )
+    };
+}
+
+pub(in crate::store) async fn get<S: Session>(
+    s: &mut S,
+    run_id: &RunId,
+) -> Outcome<Option<ProgramInfo>> {
+    const GET: &str = concat!(
+        "SELECT ",
+        row!(),
+        " FROM {t} WHERE run_id = ? ORDER BY id LIMIT 1"
+    );
+    let found = s.texts(sql(GET).text(run_id.as_str())).await?;
+    Ok(found.first().map(|row| StoredProgram::read(row)))
+}
+
+pub(in crate::store) async fn list<S: Session>(
+    s: &mut S,
+    filter: &Filter,
+) -> Outcome<Vec<ProgramInfo>> {
+    let mut text = concat!("SELECT ", row!(), " FROM {t} WHERE 1 = 1").to_owned();
+    if !filter.states.is_empty() {
+        if filter.states.iter().all(|state| !state.is_terminal()) {
+            // The two indexes of unfinished programs together hold them, and no others.
+            text.push_str(
+                " AND id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
+                   AND errored_at IS NULL UNION ALL SELECT id FROM {t} WHERE ready = 0
+                   AND finished_at IS NULL AND errored_at IS NULL)",
+            );
+        }
+        // States are words of ours, no text from outside.
+        let states: Vec<_> = filter
+            .states
+            .iter()
+            .map(|state| format!("'{state}'"))
+            .collect();
+        text.push_str(concat!(" AND ", state!(), " IN ("));
+        text.push_str(&states.join(", "));
+        text.push(')');
+    }
+    for (column, value) in [
+        ("queue", &filter.queue),
+        ("name", &filter.name),
+        ("{job}", &filter.job),
+    ] {
+        if value.is_some() {
+            text.push_str(&format!(" AND {column} = ?"));
+        }
+    }
+    text.push_str(" ORDER BY id DESC LIMIT ?");
+    let mut statement = composed(text);
+    for value in [&filter.queue, &filter.name, &filter.job]
+        .into_iter()
+        .flatten()
+    {
+        statement = statement.text(value.as_str());
+    }
+    let found = s
+        .texts(statement.int(number(filter.limit.unwrap_or(100))))
+        .await?;
+    Ok(found.iter().map(|row| StoredProgram::read(row)).collect())
+}
+
+pub(in crate::store) async fn children<S: Session>(
+    s: &mut S,
+    parent: &RunId,
+) -> Outcome<Vec<RunId>> {
+    const CHILDREN: &str = "SELECT run_id FROM {t} WHERE parent_run_id = ? ORDER BY id LIMIT 1000";
+    let found = s.texts(sql(CHILDREN).text(parent.as_str())).await?;
+    Ok(found.into_iter().map(RunId::from).collect())
+}
+
+pub(in crate::store) async fn stats<S: Session>(s: &mut S) -> Outcome<Stats> {
+    const UNFINISHED: &str = concat!(
+        "SELECT {object}('queue', queue, 'state', state, 'number', number) FROM (
+           SELECT queue, ",
+        state!(),
+        " AS state, COUNT(*) AS number FROM {t}{index due}
+           WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL GROUP BY 1, 2
+           UNION ALL SELECT queue, 'available', COUNT(*) FROM {t}{index ready}
+           WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL GROUP BY 1) found"
+    );
+    const ERRORED: &str = "
+        SELECT {object}('number', COUNT(*)) FROM {t}{index errored} WHERE errored_at IS NOT NULL";
+    const ALL: &str = "SELECT {object}('number', COUNT(*)) FROM {t}";
+    const PAUSED: &str = "SELECT name FROM {table queues} WHERE paused_at IS NOT NULL";
+    #[derive(Deserialize)]
+    struct Group {
+        queue: String,
+        state: String,
+        number: i64,
+    }
+    #[derive(Deserialize)]
+    struct Count {
+        number: i64,
+    }
+
+    let mut stats = Stats::default();
+    let mut unfinished = 0;
+    for group in rows::<_, Group>(s, sql(UNFINISHED)).await? {
+        let Ok(state) = group.state.parse::<ProgramState>() else {
+            continue;
+        };
+        unfinished += count(group.number);
+        *stats.states.entry(state).or_default() += count(group.number);
+        let queue = stats.queues.entry(group.queue).or_default();
+        *queue.states.entry(state).or_default() += count(group.number);
+    }
+    let total = |rows: Vec<Count>| count(rows.first().map_or(0, |row| row.number));
+    let errored = total(rows(s, sql(ERRORED)).await?);
+    let all = total(rows(s, sql(ALL)).await?);
+    for state in ProgramState::ALL {
+        stats.states.entry(state).or_default();
+    }
+    stats.states.insert(ProgramState::Errored, errored);
+    stats.states.insert(
+        ProgramState::Finished,
+        all.saturating_sub(unfinished + errored),
+    );
+    for queue in s.texts(sql(PAUSED)).await? {
+        stats.queues.entry(queue).or_default().paused = true;
+    }
+    Ok(stats)
+}
