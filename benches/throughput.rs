@@ -1,21 +1,20 @@
-//! Programs a second on the embedded store, every step durable (`synchronous = FULL`).
+//! Programs a second, every step durable by the database's default settings (SQLite:
+//! `synchronous = FULL`).
 //!
-//! `cargo bench -p executor-benches` prints a table. Each round makes a fresh database, creates a
-//! backlog of programs of no-op jobs in it, and drains it with a worker in a process of its own;
-//! the drain ends when the database shows all programs done. Medians over the rounds.
+//! `cargo bench -p executor-benches` prints a table for the embedded store, and with `--store
+//! postgres` or `--store mysql` one for a server. Each round makes a fresh table, creates a backlog of
+//! programs of no-op jobs in it, and drains it with a worker in a process of its own; the drain ends
+//! when the database shows all programs done. Medians over the rounds.
 #![allow(clippy::print_stdout, reason = "a table is what it is for")]
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use clap::{Parser, Subcommand};
-use diesel::{
-    Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query, sql_types::BigInt,
-};
-use executor::{Executor, prelude::*};
+use clap::{Parser, Subcommand, ValueEnum};
+use executor::{Executor, Filter, ProgramState, RunId, prelude::*};
 
 #[derive(Parser)]
 struct Options {
@@ -30,6 +29,12 @@ struct Options {
     steps: usize,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// The database.
+    #[arg(long, value_enum, default_value_t = Store::Sqlite)]
+    store: Store,
+    /// Where the server is; by default on this machine, with the tests' login.
+    #[arg(long)]
+    url: Option<String>,
     /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -41,7 +46,20 @@ struct Options {
 enum Part {
     /// Drains a backlog, and prints seconds and peak memory in KiB.
     #[command(hide = true)]
-    Drain { file: PathBuf, slots: usize },
+    Drain {
+        url: String,
+        table: String,
+        slots: usize,
+        /// The program that was created last.
+        last: RunId,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Store {
+    Sqlite,
+    Postgres,
+    Mysql,
 }
 
 #[job]
@@ -60,15 +78,20 @@ fn main() -> executor::Result<()> {
         .enable_all()
         .build()?;
     match options.part {
-        Some(Part::Drain { file, slots }) => runtime.block_on(drain(&file, slots)),
+        Some(Part::Drain {
+            url,
+            table,
+            slots,
+            last,
+        }) => runtime.block_on(drain(&url, &table, slots, &last)),
         None => compare(&options, &runtime),
     }
 }
 
 fn compare(options: &Options, runtime: &tokio::runtime::Runtime) -> executor::Result<()> {
     println!(
-        "{} programs of {} no-op jobs, SQLite, synchronous = FULL\n",
-        options.programs, options.steps
+        "{} programs of {} no-op jobs, {:?}\n",
+        options.programs, options.steps, options.store
     );
     println!("| slots | created /s | one by one /s | programs /s | steps /s | peak memory MiB |");
     println!("| --- | --- | --- | --- | --- | --- |");
@@ -108,10 +131,16 @@ fn round(
 ) -> executor::Result<Round> {
     // Beside the build, on a real disk: a temporary folder may be memory.
     let folder = tempfile::tempdir_in(std::env::current_exe()?.parent().unwrap_or(Path::new(".")))?;
-    let file = folder.path().join("bench.db");
-    let (created, singly) = runtime.block_on(fill(&file, options))?;
+    let url = match (&options.url, options.store) {
+        (Some(url), _) => url.clone(),
+        (None, Store::Sqlite) => format!("sqlite:{}", folder.path().join("bench.db").display()),
+        (None, Store::Postgres) => server("EXECUTOR_TEST_POSTGRES")?,
+        (None, Store::Mysql) => server("EXECUTOR_TEST_MYSQL")?,
+    };
+    let table = "executor_bench";
+    let (created, singly, last) = runtime.block_on(fill(&url, table, options))?;
     let output = Command::new(std::env::current_exe()?)
-        .args(["drain", &file.to_string_lossy(), &slots.to_string()])
+        .args(["drain", &url, table, &slots.to_string(), last.as_str()])
         .output()?;
     let text = String::from_utf8(output.stdout)?;
     let mut figures = text.split_whitespace().map(str::parse::<f64>);
@@ -130,18 +159,25 @@ fn round(
     })
 }
 
-async fn connect(file: &Path, slots: usize) -> executor::Result<Executor> {
+fn server(variable: &str) -> executor::Result<String> {
+    let missing = |_| format!("{variable} is not set: `eval \"$(scripts/services)\"` sets it");
+    Ok(std::env::var(variable).map_err(missing)?)
+}
+
+async fn connect(url: &str, table: &str, slots: usize) -> executor::Result<Executor> {
     executor::builder()
-        .database_url(format!("sqlite:{}", file.display()))
+        .database_url(url)
+        .table(table)
         .slots(slots)
         .connect()
         .await
 }
 
 /// Creates the backlog; programs a second in bulk, and one by one.
-async fn fill(file: &Path, options: &Options) -> executor::Result<(f64, f64)> {
+async fn fill(url: &str, table: &str, options: &Options) -> executor::Result<(f64, f64, RunId)> {
     const SINGLY: usize = 200;
-    let executor = connect(file, 1).await?;
+    clear(url, table, options.store)?;
+    let executor = connect(url, table, 1).await?;
     let program = || {
         let mut program = executor::DynProgram::new(());
         for step in 0..options.steps {
@@ -160,21 +196,58 @@ async fn fill(file: &Path, options: &Options) -> executor::Result<(f64, f64)> {
     let singly = SINGLY as f64 / start.elapsed().as_secs_f64();
     let bulk = options.programs - SINGLY;
     let start = Instant::now();
+    let mut last = None;
     for result in executor.create_many((0..bulk).map(|_| program())).await? {
-        result?;
+        last = Some(result?.run_id);
     }
-    Ok((bulk as f64 / start.elapsed().as_secs_f64(), singly))
+    let created = bulk as f64 / start.elapsed().as_secs_f64();
+    Ok((created, singly, last.ok_or("no program")?))
 }
 
-async fn drain(file: &Path, slots: usize) -> executor::Result<()> {
-    let executor = connect(file, slots).await?;
-    let mut look = SqliteConnection::establish(&file.to_string_lossy())?;
+/// Drops the tables of the round before.
+fn clear(url: &str, table: &str, store: Store) -> executor::Result<()> {
+    let tables = ["", "_workers", "_queues", "_migrations"];
+    let drops: Vec<String> = tables
+        .iter()
+        .map(|suffix| format!("DROP TABLE IF EXISTS {table}{suffix};"))
+        .collect();
+    match store {
+        Store::Sqlite => {}
+        Store::Postgres => run(
+            "psql",
+            &[
+                "-q",
+                url.split("?").next().unwrap_or(url),
+                "-c",
+                &drops.concat(),
+            ],
+        )?,
+        Store::Mysql => {
+            return Err("benchmarks on MySQL drop no tables yet".into());
+        }
+    }
+    Ok(())
+}
+
+fn run(program: &str, arguments: &[&str]) -> executor::Result<()> {
+    let done = Command::new(program).args(arguments).output()?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(format!("{program}: {}", String::from_utf8_lossy(&done.stderr)).into())
+}
+
+async fn drain(url: &str, table: &str, slots: usize, last: &RunId) -> executor::Result<()> {
+    let executor = connect(url, table, slots).await?;
+    // One that looks on, by connections of its own.
+    let look = connect(url, table, 1).await?;
     let start = Instant::now();
     let mut elapsed = Duration::ZERO;
     executor
         .work_until(async {
-            while unfinished(&mut look) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            // Nearly the last to be done; a cheaper question than whether all are.
+            while !has_ended(&look, last).await || unfinished(&look).await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             elapsed = start.elapsed();
         })
@@ -183,19 +256,23 @@ async fn drain(file: &Path, slots: usize) -> executor::Result<()> {
     Ok(())
 }
 
-fn unfinished(conn: &mut SqliteConnection) -> bool {
-    #[derive(QueryableByName)]
-    struct Found {
-        #[diesel(sql_type = BigInt)]
-        #[allow(dead_code, reason = "that it is there is all")]
-        id: i64,
-    }
-    ["ready = 1", "ready = 0"].iter().any(|ready| {
-        let query = format!(
-            "SELECT id FROM programs WHERE {ready} AND finished_at IS NULL AND errored_at IS NULL LIMIT 1"
-        );
-        sql_query(query).load::<Found>(conn).map_or(true, |found| !found.is_empty())
-    })
+async fn has_ended(executor: &Executor, run_id: &RunId) -> bool {
+    let found = executor.get(run_id).await;
+    found.is_ok_and(|program| program.is_some_and(|program| program.state.is_terminal()))
+}
+
+async fn unfinished(executor: &Executor) -> bool {
+    let states = [
+        ProgramState::Scheduled,
+        ProgramState::Available,
+        ProgramState::Running,
+        ProgramState::Waiting,
+    ];
+    let filter = states.into_iter().fold(Filter::new(), Filter::state);
+    executor
+        .list(filter.limit(1))
+        .await
+        .map_or(true, |found| !found.is_empty())
 }
 
 /// The largest resident size of this process so far.

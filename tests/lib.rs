@@ -2,6 +2,8 @@
 
 mod ledger;
 mod process;
+mod proxy;
+mod servers;
 mod sql;
 
 use std::{
@@ -15,6 +17,8 @@ use tempfile::TempDir;
 pub use self::{
     ledger::{Entry, Ledger, note},
     process::{Process, Worker},
+    proxy::Proxy,
+    servers::{MariaDb, Own, OwnMariaDb, OwnPostgres, Postgres, Settings},
 };
 
 /// A fresh store: its folder goes with it, and is named when its test fails.

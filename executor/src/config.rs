@@ -12,6 +12,10 @@ pub(crate) const DEFAULT_QUEUE: &str = "default";
 pub(crate) struct Config {
     pub(crate) database_url: DatabaseUrl,
     pub(crate) table: TableName,
+    /// The schema of the tables, on PostgreSQL.
+    pub(crate) schema: Option<String>,
+    /// Where messages are heard, on PostgreSQL: the server itself, when a pooler is in between.
+    pub(crate) listen_url: Option<DatabaseUrl>,
     pub(crate) worker: WorkerConfig,
 }
 
@@ -67,6 +71,8 @@ impl Default for Config {
         Self {
             database_url: DatabaseUrl("sqlite:executor.db".to_owned()),
             table: TableName("programs".to_owned()),
+            schema: None,
+            listen_url: None,
             worker: WorkerConfig {
                 queues: vec![DEFAULT_QUEUE.to_owned()],
                 slots: 50,
@@ -100,6 +106,14 @@ impl Config {
         })?;
         set("EXECUTOR_TABLE", &mut |v| {
             config.table = v.parse()?;
+            Ok(())
+        })?;
+        set("EXECUTOR_SCHEMA", &mut |v| {
+            config.schema = Some(v.to_owned());
+            Ok(())
+        })?;
+        set("EXECUTOR_LISTEN_URL", &mut |v| {
+            config.listen_url = Some(v.parse()?);
             Ok(())
         })?;
         let worker = &mut config.worker;
@@ -142,6 +156,11 @@ impl Config {
     pub(crate) fn check(&self) -> Result<()> {
         let fail = |text: &str| Err(Error::new(ErrorKind::Configuration, text));
         let worker = &self.worker;
+        if self.schema.is_some() && self.database_url.scheme() != Scheme::Postgres {
+            return fail(
+                "EXECUTOR_SCHEMA is for PostgreSQL; elsewhere choose another table or database",
+            );
+        }
         if worker.slots == 0 {
             return fail("slots must be at least 1");
         }
@@ -184,7 +203,24 @@ pub(crate) enum Scheme {
     MySql,
 }
 
+impl Scheme {
+    /// The feature that compiles its store in.
+    pub(crate) fn feature(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::MySql => "mysql",
+        }
+    }
+}
+
 impl DatabaseUrl {
+    /// The URL with its password.
+    #[cfg(feature = "server")]
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn scheme(&self) -> Scheme {
         match self.0.split(':').next() {
             Some("postgres" | "postgresql") => Scheme::Postgres,

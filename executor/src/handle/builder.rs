@@ -72,6 +72,26 @@ impl Builder {
         })
     }
 
+    /// The schema of the tables on PostgreSQL (`EXECUTOR_SCHEMA`); the connection's own unless said
+    /// otherwise. It is made when it is missing.
+    pub fn schema(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.set(move |config| {
+            config.schema = Some(name);
+            Ok(())
+        })
+    }
+
+    /// Where the server itself is (`EXECUTOR_LISTEN_URL`), when the database's URL leads to a pooler
+    /// such as PgBouncer in transaction mode, through which PostgreSQL's messages are not heard.
+    pub fn listen_url(self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        self.set(move |config| {
+            config.listen_url = Some(url.parse()?);
+            Ok(())
+        })
+    }
+
     /// The queues that a worker works (`EXECUTOR_QUEUE`, with commas); `default` unless said
     /// otherwise.
     pub fn queues<Q: Into<String>>(self, queues: impl IntoIterator<Item = Q>) -> Self {

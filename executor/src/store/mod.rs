@@ -4,7 +4,11 @@
 //! need by value and are whole when they return: a caller that goes away in between leaves
 //! nothing half done.
 
+#[cfg(feature = "postgres")]
+mod postgres;
 mod row;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -31,20 +35,15 @@ pub(crate) async fn connect(config: &Config) -> Result<Arc<dyn Store>> {
     match config.database_url.scheme() {
         #[cfg(feature = "sqlite")]
         Scheme::Sqlite => Ok(Arc::new(sqlite::SqliteStore::open(config).await?)),
-        #[cfg(not(feature = "sqlite"))]
-        Scheme::Sqlite => Err(Error::new(
+        #[cfg(feature = "postgres")]
+        Scheme::Postgres => Ok(Arc::new(postgres::open(config)?)),
+        #[allow(unreachable_patterns, reason = "where all stores are compiled in")]
+        scheme => Err(Error::new(
             ErrorKind::Configuration,
             format!(
-                "this build has no store for {}; add the feature \"sqlite\" to the dependency on executor",
-                config.database_url
-            ),
-        )),
-        Scheme::Postgres | Scheme::MySql => Err(Error::new(
-            ErrorKind::Configuration,
-            format!(
-                "this version of executor has no store for {} yet; use the embedded one, \
-                 sqlite:path/to/file.db",
-                config.database_url
+                "this build has no store for {}; add the feature {:?} to the dependency on executor",
+                config.database_url,
+                scheme.feature(),
             ),
         )),
     }
@@ -116,6 +115,11 @@ pub(crate) trait Store: Send + Sync + 'static {
 pub(crate) trait Listener: Send {
     /// Counts what changes from now on.
     fn mark(&mut self);
+
+    /// Behind all that is heard: how far away the next look for something due is at most.
+    fn slow_poll(&self) -> Duration {
+        Duration::from_secs(1)
+    }
 
     /// Waits until something may have become due since the mark, and not longer than the time.
     fn changed(&mut self, at_most: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -216,6 +220,8 @@ pub(crate) struct Claimed {
     pub(crate) next_due: Option<Duration>,
     /// Whether more was due than was taken.
     pub(crate) more: bool,
+    /// Whether others were just taking what was due.
+    pub(crate) contended: bool,
     /// Programs that were errored because they killed worker after worker.
     pub(crate) killed: Vec<Killed>,
 }
@@ -305,6 +311,40 @@ impl StepWrite {
             .iter()
             .map(|child| child.program.program_data.len() + child.program.job_data.len());
         change + children.sum::<usize>()
+    }
+
+    /// After which time it makes the program due by itself, where it does.
+    #[cfg(feature = "server")]
+    fn due_after(&self) -> Option<Duration> {
+        match &self.change {
+            Change::Retry { after, .. } | Change::Snooze { after } => Some(*after),
+            // The row says after which time a hand-off comes back.
+            Change::HandOff { .. } => Some(Duration::ZERO),
+            _ => None,
+        }
+    }
+
+    /// The values that a database might not be able to hold: JSON, and plain texts.
+    #[cfg(feature = "server")]
+    fn texts<'a>(&'a self, json: &mut Vec<&'a str>, texts: &mut Vec<&'a str>) {
+        match &self.change {
+            Change::Save { job_data } => json.push(job_data),
+            Change::Advance { outputs, .. }
+            | Change::AdvanceAndRelease { outputs, .. }
+            | Change::Finish { outputs } => json.extend(outputs.as_deref()),
+            Change::Retry { failure, .. } | Change::Fail { failure } => {
+                texts.push(&failure.message);
+            }
+            Change::Snooze { .. } | Change::HandOff { .. } | Change::GiveBack => {}
+        }
+        for child in &self.children {
+            let program = &child.program;
+            json.extend([
+                &*program.program_data,
+                &*program.job_data,
+                &*program.attributes,
+            ]);
+        }
     }
 }
 

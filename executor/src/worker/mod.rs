@@ -44,9 +44,6 @@ use crate::{
     store::{ClaimRequest, Claimed, Killed, KnownJobs, Listener, Store, WorkerId, WorkerRecord},
 };
 
-/// Behind all wake-ups: how long a claim is never further away than.
-const SLOW_POLL: Duration = Duration::from_secs(1);
-
 /// What a worker's tasks share.
 struct Shared {
     id: WorkerId,
@@ -188,7 +185,8 @@ async fn dispatch(
         listener.mark();
         // A claim is never dropped half way: a shutdown waits for it, and what it took is given
         // back.
-        let pause = match claim(shared, programs).await {
+        let slow_poll = listener.slow_poll();
+        let pause = match claim(shared, programs, slow_poll).await {
             Ok(next) => {
                 if failed > 0 {
                     tracing::info!("programs can be claimed again");
@@ -235,7 +233,11 @@ async fn wait(shared: &Shared, listener: &mut (dyn Listener + '_), next: Next) {
     }
 }
 
-async fn claim(shared: &Arc<Shared>, programs: &mut JoinSet<()>) -> Result<Next> {
+async fn claim(
+    shared: &Arc<Shared>,
+    programs: &mut JoinSet<()>,
+    slow_poll: Duration,
+) -> Result<Next> {
     let (slots, bytes) = shared.slots.available();
     if slots == 0 || (bytes == 0 && !shared.slots.is_idle()) {
         return Ok(Next::WhenFreed);
@@ -261,21 +263,29 @@ async fn claim(shared: &Arc<Shared>, programs: &mut JoinSet<()>) -> Result<Next>
     let sent = Instant::now();
     let claimed = shared.store.claim(request).await;
     let mut unused = room;
-    let next = claimed.map(|claimed| start(shared, programs, claimed, &mut unused, sent));
+    let next = claimed.map(|claimed| {
+        let at_most = slow_poll.min(claimed.next_due.unwrap_or(slow_poll));
+        let or_freed = start(shared, programs, claimed, &mut unused, sent);
+        Next::WhenDue {
+            at_most: at_most.max(Duration::from_millis(1)),
+            or_freed,
+        }
+    });
     for (job, room) in unused {
         shared.slots.return_room(job, room);
     }
     next
 }
 
-/// Starts what was claimed; takes what it uses from the reserved room.
+/// Starts what was claimed; takes what it uses from the reserved room. Whether there is more, for
+/// which something must be freed.
 fn start(
     shared: &Arc<Shared>,
     programs: &mut JoinSet<()>,
     claimed: Claimed,
     unused: &mut [(&'static str, usize)],
     sent: Instant,
-) -> Next {
+) -> bool {
     for killed in claimed.killed {
         let Killed {
             run_id,
@@ -308,14 +318,7 @@ fn start(
         let lease = shared.running.add(program.fence, until);
         programs.spawn(program::run(Arc::clone(shared), program, lease, load, room));
     }
-    let at_most = SLOW_POLL
-        .min(claimed.next_due.unwrap_or(SLOW_POLL))
-        .max(Duration::from_millis(1));
-    let full = unused.iter().any(|(_, room)| *room == 0);
-    Next::WhenDue {
-        at_most,
-        or_freed: claimed.more || full,
-    }
+    claimed.more || unused.iter().any(|(_, room)| *room == 0)
 }
 
 /// Ends what runs: first by itself, then cancelled. A blocking body can't be ended: it keeps its slot

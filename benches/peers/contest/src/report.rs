@@ -30,14 +30,20 @@ struct Line {
 }
 
 impl Report {
-    pub(crate) fn skipped(why: &str) -> Self {
+    /// One without figures.
+    pub fn skipped(why: impl Into<String>) -> Self {
         Self {
-            skipped: Some(why.to_owned()),
+            skipped: Some(why.into()),
             ..Self::default()
         }
     }
 
-    pub(crate) fn line(&self, part: Part) -> Result<String> {
+    /// The line that a contestant prints for this part.
+    ///
+    /// # Errors
+    ///
+    /// - A figure is no number.
+    pub fn line(&self, part: Part) -> Result<String> {
         Ok(serde_json::to_string(&Line {
             part: part.name().to_owned(),
             report: self.clone(),

@@ -3,27 +3,30 @@
 use std::time::Duration;
 
 use contest::{Contestant, Database, Options, Part, Result, Steps, body};
-use dbos::{
-    Config, DBOS, Enqueue, QueueConflict, QueueOptions, StartOptions, WorkflowRef, step,
-};
+use dbos::{Config, DBOS, Enqueue, QueueConflict, QueueOptions, StartOptions, WorkflowRef, step};
 use serde_json::Value;
 
 /// Connections of the pool: one for each of the fifty creators.
 const CONNECTIONS: u32 = 50;
-/// Workflows that its worker runs at once.
-const SLOTS: i32 = 100;
-/// How often the worker looks into its queue; a second unless said otherwise.
+/// How often the worker looks into its queue at the most; it begins with once a second, and so it is
+/// fastest without a limit of workflows at once: then it takes all at the first look.
 const POLL: Duration = Duration::from_millis(20);
 const QUEUE: &str = "contest";
 
 struct Dbos {
-    dbos: DBOS,
+    creator: Instance,
     database: Database,
-    one: WorkflowRef<Value, (), dbos::EngineOnly>,
-    two: WorkflowRef<Value, (), dbos::EngineOnly>,
-    slots: i32,
-    part: Part,
+    options: Options,
 }
+
+/// A launched process, as it were.
+struct Instance {
+    dbos: DBOS,
+    one: Workflow,
+    two: Workflow,
+}
+
+type Workflow = WorkflowRef<Value, (), dbos::EngineOnly>;
 
 async fn one(_: Value) -> dbos::Result<()> {
     step("first", || async {
@@ -46,12 +49,20 @@ async fn two(_: Value) -> dbos::Result<()> {
     .await
 }
 
-impl Dbos {
-    fn workflow(&self, steps: Steps) -> &WorkflowRef<Value, (), dbos::EngineOnly> {
-        match steps {
-            Steps::One => &self.one,
-            Steps::Two => &self.two,
-        }
+impl Instance {
+    /// `queues`: those that it works; all, unless given.
+    async fn launch(options: &Options, name: &str, queues: Option<Vec<String>>) -> Result<Self> {
+        let dbos = DBOS::new(Config {
+            max_connections: CONNECTIONS,
+            app_version: Some("1".to_owned()),
+            executor_id: Some(name.to_owned()),
+            listen_queues: queues,
+            ..Config::new("contest", &options.database_url)
+        });
+        let one = dbos.register_workflow("one", one)?;
+        let two = dbos.register_workflow("two", two)?;
+        dbos.launch().await?;
+        Ok(Self { dbos, one, two })
     }
 }
 
@@ -60,37 +71,35 @@ impl Contestant for Dbos {
          WHERE status IN ('ENQUEUED', 'PENDING'))";
 
     async fn connect(options: &Options) -> Result<Self> {
-        let config = Config {
-            max_connections: CONNECTIONS,
-            app_version: Some("1".to_owned()),
-            // Nothing is taken from the queue before there is one.
-            ..Config::new("contest", &options.database_url)
+        let creator = Instance::launch(options, "creator", Some(Vec::new())).await?;
+        let queue = QueueOptions {
+            worker_concurrency: options.slots.map(i32::try_from).transpose()?,
+            polling_interval: POLL,
+            ..QueueOptions::default()
         };
-        let dbos = DBOS::new(config);
-        let one = dbos.register_workflow("one", one)?;
-        let two = dbos.register_workflow("two", two)?;
-        dbos.launch().await?;
+        creator
+            .dbos
+            .register_queue(QUEUE, queue, QueueConflict::AlwaysUpdate)
+            .await?;
         Ok(Self {
-            dbos,
+            creator,
             database: Database::connect(&options.database_url).await?,
-            one,
-            two,
-            slots: options.slots.map_or(Ok(SLOTS), i32::try_from)?,
-            part: options.part,
+            options: options.clone(),
         })
     }
 
     async fn create(&self, steps: Steps) -> Result<()> {
-        let queue = match self.part {
-            // Run where it is created: through the queue it would wait for the next look.
-            Part::Latency => None,
-            _ => Some(Enqueue::new(QUEUE)),
+        let workflow = match steps {
+            Steps::One => &self.creator.one,
+            Steps::Two => &self.creator.two,
         };
+        // For the latency it runs where it is created: in the queue it would wait for the next look.
+        let queue = (self.options.part != Part::Latency).then(|| Enqueue::new(QUEUE));
         let options = StartOptions {
             queue,
             ..StartOptions::default()
         };
-        self.workflow(steps).start_with(Value::Null, options).await?;
+        workflow.start_with(Value::Null, options).await?;
         Ok(())
     }
 
@@ -112,20 +121,9 @@ impl Contestant for Dbos {
         _steps: Steps,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
-        // Its worker takes from a queue once that is registered, and looks for new ones each second.
-        self.dbos
-            .register_queue(
-                QUEUE,
-                QueueOptions {
-                    worker_concurrency: Some(self.slots),
-                    polling_interval: POLL,
-                    ..QueueOptions::default()
-                },
-                QueueConflict::AlwaysUpdate,
-            )
-            .await?;
+        let worker = Instance::launch(&self.options, "worker", None).await?;
         end.await;
-        self.dbos.shutdown().await;
+        worker.dbos.shutdown().await;
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ const CONNECTIONS: u32 = 50;
 const LOCAL_QUEUE: usize = 5000;
 /// How long finished jobs wait for others to share a commit with; what its documentation advises.
 const COMPLETION_DELAY: Duration = Duration::from_millis(5);
-/// Jobs at once, with the local queue.
-const SLOTS: usize = 1000;
+/// Jobs at once, with the local queue; bodies that do nothing leave their slots at once.
+const SLOTS: usize = 10;
 /// Jobs added in one call.
 const BATCH: usize = 5000;
 
@@ -37,8 +37,7 @@ impl TaskHandler for Job {
 }
 
 impl Contestant for Graphile {
-    const UNFINISHED: &'static str =
-        "SELECT EXISTS (SELECT FROM graphile_worker._private_jobs)";
+    const UNFINISHED: &'static str = "SELECT EXISTS (SELECT FROM graphile_worker._private_jobs)";
 
     fn leaves_out(part: Part) -> Option<&'static str> {
         (part == Part::Drain2).then_some("it has no programs of several steps")
@@ -48,11 +47,12 @@ impl Contestant for Graphile {
         let mut worker = WorkerOptions::default()
             .database_url(&options.database_url)
             .max_pg_conn(CONNECTIONS)
-            .define_job::<Job>()
-            .concurrency(options.slots.unwrap_or(SLOTS));
-        // A single job gains nothing from the local queue, and waits for it.
+            .define_job::<Job>();
+        // A single job gains nothing from the local queue; and many slots, each of which looks for
+        // it, only delay it. So it gets the default, a slot for each core.
         if options.part != Part::Latency {
             worker = worker
+                .concurrency(options.slots.unwrap_or(SLOTS))
                 .local_queue(LocalQueueConfig::default().with_size(LOCAL_QUEUE))
                 .complete_job_batch_delay(COMPLETION_DELAY);
         }

@@ -44,6 +44,7 @@ impl Dialect {
         let (word, argument) = word.split_once(' ').unwrap_or((word, ""));
         Some(match word {
             "t" => names.table(""),
+            "schema" => self.quoted(names.schema().unwrap_or_default()),
             "table" => names.table(&format!("_{argument}")),
             "name" => self.quoted(&format!("{}_{argument}", names.bare())),
             "index" if self.index.is_empty() => String::new(),

@@ -138,6 +138,19 @@ impl<'a> Statement<'a> {
         self.value(Value::Text(value.map(Into::into)))
     }
 
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn ints(self, values: impl IntoIterator<Item = Option<i64>>) -> Self {
+        self.value(Value::Ints(values.into_iter().collect()))
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn texts(
+        self,
+        values: impl IntoIterator<Item = Option<Cow<'a, str>>>,
+    ) -> Self {
+        self.value(Value::Texts(values.into_iter().collect()))
+    }
+
     pub(in crate::store) fn value(mut self, value: Value<'a>) -> Self {
         self.values.push(value);
         self

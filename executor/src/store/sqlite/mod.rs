@@ -318,9 +318,9 @@ mod tests {
         (folder, store)
     }
 
-    async fn fresh() -> (tempfile::TempDir, Arc<dyn Store>) {
+    async fn fresh() -> Option<(tempfile::TempDir, Arc<dyn Store>)> {
         let (folder, store) = open().await;
-        (folder, Arc::new(store))
+        Some((folder, Arc::new(store)))
     }
 
     suite::exercise!(fresh);

@@ -1,0 +1,283 @@
+//! Claims: what is due becomes available, and the best of it goes to a worker.
+//!
+//! One statement takes the best programs that nobody else is taking. It looks at each job that has
+//! something available (a seek a job, over the index on queue, job and order), finds out how many of
+//! each job are among the best (`wanted`), and then locks that many of each, passing over what
+//! other claims have locked. So no claim waits for another, and none locks much more than it takes.
+//! The condition `l.id + 0 = l.id` is always true, and taken for rare: what was chosen is then looked
+//! up by its key, whatever the statistics say of the table.
+
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use super::PgSession;
+use crate::store::{
+    ClaimRequest, Claimed, ClaimedProgram, Fence, Held, Killed,
+    sql::{Outcome, Session, millis, number, promote::kill, statement::sql},
+};
+
+pub(super) async fn claim(
+    s: &mut PgSession,
+    request: &ClaimRequest,
+    look: bool,
+) -> Outcome<Claimed> {
+    let mut claimed = Claimed::default();
+    let mut all_promoted = true;
+    if look {
+        (claimed.killed, all_promoted) = promote(s, request).await?;
+    }
+    take(s, request, &mut claimed).await?;
+    if look {
+        claimed.next_due = match all_promoted {
+            true => next_due(s).await?,
+            false => Some(Duration::ZERO),
+        };
+    }
+    Ok(claimed)
+}
+
+/// The statements of each claim, whose plans are tested.
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[CLAIM, DUE, NEXT_DUE];
+
+macro_rules! ready {
+    () => {
+        "p.ready = 1 AND p.finished_at IS NULL AND p.errored_at IS NULL"
+    };
+}
+
+/// The bytes of a column, read only where it is compressed.
+macro_rules! size {
+    ($column:literal) => {
+        concat!(
+            "COALESCE(CASE WHEN pg_column_compression(p.",
+            $column,
+            ") IS NULL THEN pg_column_size(p.",
+            $column,
+            ") ELSE octet_length(p.",
+            $column,
+            "::text) END, 0)"
+        )
+    };
+}
+
+const CLAIM: &str = concat!(
+    "WITH RECURSIVE open (queue) AS (
+       SELECT q.name COLLATE \"C\" FROM unnest(?) AS q (name)
+       WHERE NOT EXISTS (SELECT FROM {table queues} p
+         WHERE p.name = q.name COLLATE \"C\" AND p.paused_at IS NOT NULL)),
+     present (queue, job) AS (
+       SELECT o.queue, (SELECT p.job FROM {t} p WHERE ",
+    ready!(),
+    "    AND p.queue = o.queue ORDER BY p.queue, p.job LIMIT 1)
+       FROM open o
+       UNION ALL
+       SELECT n.queue, (SELECT p.job FROM {t} p WHERE ",
+    ready!(),
+    "    AND p.queue = n.queue AND p.job > n.job ORDER BY p.queue, p.job LIMIT 1)
+       FROM present n WHERE n.job IS NOT NULL),
+     allowed (queue, job, room) AS MATERIALIZED (
+       SELECT n.queue, n.job, COALESCE(k.room, ?)
+       FROM present n LEFT JOIN unnest(?, ?) AS k (job, room) ON k.job COLLATE \"C\" = n.job
+       WHERE n.job IS NOT NULL),
+     best AS (
+       SELECT a.queue, a.job, a.room, c.id, c.order_key,
+         row_number() OVER (PARTITION BY a.job ORDER BY c.order_key, c.id) AS place
+       FROM allowed a CROSS JOIN LATERAL (
+         SELECT p.id, p.order_key FROM {t} p WHERE ",
+    ready!(),
+    "      AND p.queue = a.queue AND p.job = a.job AND p.crashes < ?
+         ORDER BY p.order_key, p.id LIMIT a.room) c
+       WHERE a.room > 0),
+     wanted AS MATERIALIZED (
+       SELECT b.queue, b.job, count(*) AS number
+       FROM (SELECT queue, job FROM best WHERE place <= room ORDER BY order_key, id LIMIT ?) b
+       GROUP BY b.queue, b.job),
+     locked AS MATERIALIZED (
+       SELECT c.* FROM wanted w CROSS JOIN LATERAL (
+         SELECT p.id, p.order_key, p.crashes, ",
+    size!("jobs"),
+    " + ",
+    size!("program_data"),
+    " + ",
+    size!("job_data"),
+    " + ",
+    size!("outputs"),
+    "      AS size FROM {t} p WHERE ",
+    ready!(),
+    "      AND p.queue = w.queue AND p.job = w.job AND p.crashes < ?
+         ORDER BY p.order_key, p.id LIMIT w.number FOR UPDATE SKIP LOCKED) c),
+     chosen AS MATERIALIZED (
+       SELECT l.id FROM (
+         SELECT id, row_number() OVER w AS place, sum(size) OVER w AS bytes,
+           crashes >= ? AS suspect, count(*) FILTER (WHERE crashes >= ?) OVER w AS suspects
+         FROM locked
+         WINDOW w AS (ORDER BY order_key, id ROWS UNBOUNDED PRECEDING)) l
+       WHERE (l.place = 1 OR l.bytes <= ?) AND (NOT l.suspect OR l.suspects <= ?)
+         AND l.id + 0 = l.id),
+     taken AS (
+       UPDATE {t} p SET token = p.token + 1, rev = p.rev + 1, ready = 0,
+         lease_until = {now_ms} + ?, worker = ?
+       FROM chosen c WHERE p.id = c.id
+       RETURNING p.*)
+     SELECT (SELECT sum(number) FROM wanted)::bigint, (SELECT count(*) FROM locked),
+       id, token, rev, COALESCE(run_id, ''), jobs::text, COALESCE(program_data::text, 'null'),
+       COALESCE(job_data::text, '{}'), outputs::text, COALESCE(step, 0)::bigint,
+       COALESCE(step_retry_count, 0)::bigint, child_ordinal::bigint, crashes::bigint,
+       COALESCE(job, '')
+     FROM (SELECT) one LEFT JOIN taken ON TRUE ORDER BY order_key, id"
+);
+
+async fn take(s: &mut PgSession, request: &ClaimRequest, claimed: &mut Claimed) -> Outcome<()> {
+    type Count = Nullable<BigInt>;
+    type Words = Nullable<Text>;
+    type Sql = (
+        (Count, BigInt, Count, Count, Count),
+        (Words, Words, Words, Words, Words),
+        (Count, Count, Count, Count, Words),
+    );
+    type Row = (
+        (Option<i64>, i64, Option<i64>, Option<i64>, Option<i64>),
+        (
+            Option<String>,
+            Option<String>,
+            Option<String>,
+            Option<String>,
+            Option<String>,
+        ),
+        (
+            Option<i64>,
+            Option<i64>,
+            Option<i64>,
+            Option<i64>,
+            Option<String>,
+        ),
+    );
+    let slots = number(request.slots);
+    let suspect_from = i64::from(request.suspect_from());
+    let crashes = match request.suspects {
+        0 => suspect_from,
+        _ => i64::MAX,
+    };
+    // Of an unknown job there is room where unknown jobs are taken.
+    let others = if request.jobs.others { slots } else { 0 };
+    let names: Vec<&str> = request.jobs.names.iter().copied().collect();
+    let statement = sql(CLAIM)
+        .texts(request.queues.iter().map(|queue| Some(queue.into())))
+        .int(others)
+        .texts(names.iter().map(|name| Some((*name).into())))
+        .ints(
+            names
+                .iter()
+                .map(|name| Some(number(request.room_for(name)))),
+        )
+        .int(crashes)
+        .int(slots)
+        .int(crashes)
+        .int(suspect_from)
+        .int(suspect_from)
+        .int(number(request.bytes))
+        .int(number(request.suspects))
+        .int(millis(request.lease))
+        .text(request.worker.to_string());
+    let rows = s.rows::<Sql, Row>(statement).await?;
+    let (wanted, locked) = rows
+        .first()
+        .map_or((0, 0), |row| (row.0.0.unwrap_or(0), row.0.1));
+    for row in rows {
+        let ((_, _, Some(id), Some(token), Some(rev)), texts, numbers) = row else {
+            continue;
+        };
+        let (run_id, jobs, program_data, job_data, outputs) = texts;
+        let (step, retried, ordinal, crashes, job) = numbers;
+        let (jobs, program_data) = (jobs.unwrap_or_default(), program_data.unwrap_or_default());
+        let (job_data, outputs) = (job_data.unwrap_or_default(), outputs.unwrap_or_default());
+        claimed.programs.push(ClaimedProgram {
+            fence: Fence { id, token, rev },
+            run_id: run_id.unwrap_or_default().into(),
+            job: job.unwrap_or_default(),
+            bytes: jobs.len() + program_data.len() + job_data.len() + outputs.len(),
+            jobs,
+            program_data,
+            job_data,
+            outputs,
+            step: usize::try_from(step.unwrap_or(0)).unwrap_or(0),
+            retry_count: u32::try_from(retried.unwrap_or(0)).unwrap_or(0),
+            ordinal: u32::try_from(ordinal.unwrap_or(0)).unwrap_or(0),
+            suspect: crashes.unwrap_or(0) >= suspect_from,
+        });
+    }
+    let taken = number(claimed.programs.len());
+    claimed.contended = locked < wanted;
+    claimed.more = taken < wanted || taken == slots || (request.suspects == 0);
+    Ok(())
+}
+
+const DUE: &str = "
+SELECT id, token, CASE WHEN lease_until IS NULL THEN 0 ELSE 1 END::bigint, crashes::bigint
+FROM {t} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+  AND COALESCE(lease_until, available_at) <= {now_ms}
+  AND (lease_until IS NULL OR ? = 1)
+ORDER BY COALESCE(lease_until, available_at) LIMIT ? FOR UPDATE SKIP LOCKED";
+
+/// How many programs one claim makes available at most.
+const MOST: usize = 1000;
+
+/// Makes available what has become due, and what dead workers held; errors what has killed too many
+/// of them. Also whether that was all.
+async fn promote(s: &mut PgSession, request: &ClaimRequest) -> Outcome<(Vec<Killed>, bool)> {
+    const PROMOTE_DUE: &str = "
+        UPDATE {t} SET ready = 1, order_key = available_at + priority * 60000, waiting = NULL
+        WHERE id = ANY(?)";
+    // Token and worker stay, and with them the right of the old worker to commit or to renew its
+    // lease, until somebody claims.
+    const PROMOTE_EXPIRED: &str = "
+        UPDATE {t} SET ready = 1, job = {job}, waiting = NULL, lease_until = NULL,
+          order_key = COALESCE(available_at, {now_ms}) + priority * 60000, crashes = crashes + 1
+        WHERE id = ANY(?)";
+    const RENEW: &str = "UPDATE {t} SET lease_until = {now_ms} + ? WHERE id = ANY(?)";
+    let takes_over = s.has_been_up_for(request.lease);
+    let due = sql(DUE).int(i64::from(takes_over)).int(number(MOST));
+    let due = s
+        .rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64)>(due)
+        .await?;
+    let all = due.len() < MOST;
+    let (mut waited, mut expired, mut ours, mut killed) = (vec![], vec![], vec![], vec![]);
+    for (id, token, leased, crashes) in due {
+        if leased == 0 {
+            waited.push(Some(id));
+        } else if request.running.contains(&Held { id, token }) {
+            // The store was away for longer than the lease, and nobody has come before us.
+            ours.push(Some(id));
+        } else if crashes + 1 >= i64::from(request.max_crashes) {
+            killed.push(kill(s, id, crashes + 1).await?);
+        } else {
+            expired.push(Some(id));
+        }
+    }
+    if !waited.is_empty() {
+        s.run(sql(PROMOTE_DUE).ints(waited)).await?;
+    }
+    if !expired.is_empty() {
+        s.run(sql(PROMOTE_EXPIRED).ints(expired)).await?;
+    }
+    if !ours.is_empty() {
+        let renew = sql(RENEW).int(millis(request.lease)).ints(ours);
+        s.run(renew).await?;
+    }
+    Ok((killed, all))
+}
+
+const NEXT_DUE: &str = "
+SELECT COALESCE(lease_until, available_at) - {now_ms} FROM {t}
+WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+  AND COALESCE(lease_until, available_at) IS NOT NULL
+ORDER BY COALESCE(lease_until, available_at) LIMIT 1";
+
+async fn next_due(s: &mut PgSession) -> Outcome<Option<Duration>> {
+    let next = s.rows::<BigInt, i64>(sql(NEXT_DUE)).await?;
+    Ok(next
+        .first()
+        .map(|wait| Duration::from_millis(u64::try_from(*wait).unwrap_or(0))))
+}

@@ -1,0 +1,72 @@
+//! PostgreSQL's words, and its tables.
+
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::AstPass,
+    sql_types::{Array, BigInt, Nullable, Text},
+};
+
+use crate::store::sql::{
+    dialect::Dialect,
+    schema::{Migration, Schema},
+    statement::{Takes, Value},
+};
+
+pub(super) static DIALECT: Dialect = Dialect {
+    quote: '"',
+    now: "statement_timestamp()",
+    now_ms: "floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint",
+    now_text: "to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')",
+    ms: "floor(extract(epoch FROM {}) * 1000)::bigint",
+    object: "json_build_object",
+    text: "text",
+    json: "{?}::jsonb",
+    greatest: "greatest",
+    job: "COALESCE(jobs ->> COALESCE(step, 0), job)",
+    // What somebody has spoilt by hand is begun anew.
+    history: "(CASE WHEN jsonb_typeof(errors) IS DISTINCT FROM 'array' THEN '[]'::jsonb
+                 WHEN jsonb_array_length(errors) < 20 THEN errors ELSE errors - 0 END)
+              || (jsonb_build_object('at', {now_text}) || ?::jsonb)",
+    locked: " FOR UPDATE",
+    unlocked: " FOR UPDATE SKIP LOCKED",
+    index: "",
+};
+
+macro_rules! migration {
+    ($name:literal) => {
+        Migration {
+            name: $name,
+            up: include_str!(concat!("../../../migrations/postgres/", $name, "/up.sql")),
+            compatible: false,
+        }
+    };
+}
+
+pub(super) static SCHEMA: Schema = Schema {
+    migrations: &[
+        migration!("2026-11-24-000001_programs"),
+        migration!("2026-11-24-000002_engine"),
+    ],
+    bookkeeping: "
+        CREATE TABLE IF NOT EXISTS {table migrations} (
+          name text PRIMARY KEY,
+          compatible integer NOT NULL,
+          applied_at timestamptz NOT NULL
+        )",
+    table: "SELECT table_name::text FROM information_schema.tables
+            WHERE table_name = ? AND table_schema = COALESCE(?, current_schema())",
+    columns: "SELECT column_name::text FROM information_schema.columns
+              WHERE table_name = ? AND table_schema = COALESCE(?, current_schema())",
+};
+
+impl Takes for Pg {
+    fn push<'b>(value: &'b Value<'_>, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()> {
+        match value {
+            Value::Int(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
+            Value::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+            Value::Ints(values) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(values),
+            Value::Texts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The store on PostgreSQL (14 and newer).
+//!
+//! Writes go as arrays: one statement for all programs that take the same arrow. The plans of the
+//! engine's statements must not depend on statistics: a statement that is prepared on an empty
+//! table would keep a plan that walks the whole table. So each transaction of the engine rules out
+//! what only pays with small tables; what is left are the indexes.
+
+mod claim;
+mod commit;
+mod connect;
+mod create;
+mod dialect;
+mod hear;
+mod heartbeat;
+mod prune;
+
+use std::{sync::Arc, time::Duration};
+
+use diesel::{
+    QueryResult,
+    query_dsl::CompatibleType,
+    result::{DatabaseErrorKind, Error as DieselError},
+    sql_types::Text,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::future::join;
+use tokio::sync::watch;
+
+use self::connect::Server;
+use super::{
+    ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
+    server::{Begin, Database, Inner, ServerSession, ServerStore},
+    sql::{
+        Outcome, Session,
+        schema::Schema,
+        statement::{Filled, Statement, Texts, sql},
+    },
+};
+use crate::{
+    config::Config,
+    error::{Error, ErrorKind, Result},
+};
+
+type PgSession = ServerSession<Postgres>;
+
+/// A PostgreSQL server, and how it is reached.
+#[derive(Clone)]
+pub(super) struct Postgres {
+    server: Arc<Server>,
+    /// How long the engine waits for a statement.
+    deadline: Duration,
+    /// The channel on which workers are told that something may be due.
+    channel: Arc<str>,
+    /// Tells this store's own messages.
+    id: uuid::Uuid,
+}
+
+/// The store at the URL of the configuration. It connects when it must.
+pub(super) fn open(config: &Config) -> Result<ServerStore<Postgres>> {
+    let lease = config.worker.lease;
+    let schema = config.schema.as_deref();
+    let texts = Texts::new(&dialect::DIALECT, schema, &config.table);
+    let place = format!("{}.{}", schema.unwrap_or_default(), config.table.as_str());
+    let channel = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, place.as_bytes());
+    let database = Postgres {
+        server: Arc::new(Server::new(config)?),
+        deadline: (lease / 3).max(Duration::from_millis(500)),
+        channel: format!("executor_{}", channel.simple()).into(),
+        id: uuid::Uuid::new_v4(),
+    };
+    Ok(ServerStore::new(Arc::new(database), texts, lease))
+}
+
+impl Database for Postgres {
+    type Conn = AsyncPgConnection;
+
+    const SCHEMA: &'static Schema = &dialect::SCHEMA;
+    const SLOW_POLL: Duration = Duration::from_secs(5);
+
+    async fn connect(&self) -> Result<AsyncPgConnection> {
+        self.server.connect().await
+    }
+
+    async fn ping(conn: &mut AsyncPgConnection) -> QueryResult<()> {
+        conn.batch_execute("").await
+    }
+
+    fn begin(&self, begin: Begin) -> String {
+        // A process that freezes within a transaction must not keep its locks.
+        let deadline = self.deadline.as_millis();
+        match begin {
+            Begin::Engine => format!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; \
+                 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+                 SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = {deadline}"
+            ),
+            Begin::Look => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off".to_owned(),
+            Begin::Migration => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
+        }
+    }
+
+    async fn lock_migrations(s: &mut PgSession) -> Outcome<()> {
+        // A key of our own; one migration at a time in a database is enough.
+        s.texts(sql("SELECT pg_advisory_xact_lock(7310593857325)::text"))
+            .await?;
+        if let (Some(_), _) = s.table_name() {
+            s.script("CREATE SCHEMA IF NOT EXISTS {schema}").await?;
+        }
+        Ok(())
+    }
+
+    async fn execute(
+        conn: &mut AsyncPgConnection,
+        begin: Option<String>,
+        statement: Filled<'_, ()>,
+    ) -> QueryResult<usize> {
+        let conn = &*conn;
+        piped(conn, begin, RunQueryDsl::execute(statement, &mut &*conn)).await
+    }
+
+    async fn texts(
+        conn: &mut AsyncPgConnection,
+        begin: Option<String>,
+        statement: Filled<'_, Text>,
+    ) -> QueryResult<Vec<String>> {
+        let conn = &*conn;
+        piped(conn, begin, RunQueryDsl::load(statement, &mut &*conn)).await
+    }
+
+    async fn insert(
+        s: &mut PgSession,
+        programs: &[&NewProgram],
+        absent: bool,
+    ) -> Outcome<Vec<String>> {
+        create::insert(s, programs, absent).await
+    }
+
+    async fn claim(s: &mut PgSession, request: &ClaimRequest, look: bool) -> Outcome<Claimed> {
+        claim::claim(s, request, look).await
+    }
+
+    async fn commit(s: &mut PgSession, writes: &[StepWrite]) -> Outcome<Vec<bool>> {
+        commit::commit(s, writes).await
+    }
+
+    async fn heartbeat(
+        s: &mut PgSession,
+        worker: WorkerId,
+        lease: Duration,
+        held: &[Held],
+    ) -> Outcome<Vec<Pulse>> {
+        heartbeat::heartbeat(s, worker, lease, held).await
+    }
+
+    async fn prune(s: &mut PgSession, age: Duration, limit: usize) -> Outcome<usize> {
+        prune::prune(s, age, limit).await
+    }
+
+    async fn can_hold(s: &mut PgSession, json: &[&str], texts: &[&str]) -> Outcome<()> {
+        const HOLD: &str = "
+            SELECT (SELECT count(value::jsonb) FROM unnest(?) AS j (value))::text
+              || (SELECT count(value) FROM unnest(?) AS t (value))::text";
+        let hold = sql(HOLD)
+            .texts(json.iter().map(|text| Some((*text).into())))
+            .texts(texts.iter().map(|text| Some((*text).into())));
+        s.texts(hold).await.map(drop)
+    }
+
+    fn explain(&self, error: DieselError) -> Error {
+        let message = match &error {
+            DieselError::DatabaseError(_, info) => info.message().to_owned(),
+            DieselError::QueryBuilderError(inner) => inner.to_string(),
+            other => other.to_string(),
+        };
+        let advice = match &error {
+            DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, _) => {
+                "; the connection is lost"
+            }
+            DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
+                "; it is a standby: connect to the primary"
+            }
+            _ => "",
+        };
+        Error::new(
+            ErrorKind::Store,
+            format!("the database {}: {message}{advice}", self.server),
+        )
+    }
+
+    async fn ring(s: &mut PgSession, store: &Inner<Self>) -> Outcome<()> {
+        hear::ring(s, store).await
+    }
+
+    async fn hear(store: Arc<Inner<Self>>, bell: watch::Sender<u64>) {
+        hear::hear(&store, &bell).await;
+    }
+}
+
+impl PgSession {
+    /// Runs a statement; its rows, as tuples of these SQL types.
+    async fn rows<ST, T>(&mut self, statement: Statement<'_>) -> Outcome<Vec<T>>
+    where
+        ST: CompatibleType<T, diesel::pg::Pg> + Send + 'static,
+        T: diesel::deserialize::FromSqlRow<
+                <ST as CompatibleType<T, diesel::pg::Pg>>::SqlType,
+                diesel::pg::Pg,
+            > + Send
+            + 'static,
+        diesel::pg::Pg: diesel::expression::QueryMetadata<ST>,
+    {
+        let (conn, texts, begin) = self.parts();
+        let conn = &*conn;
+        let statement = statement.filled::<ST>(texts);
+        Ok(piped(conn, begin, RunQueryDsl::load(statement, &mut &*conn)).await?)
+    }
+}
+
+/// Sends what begins the transaction and the first statement in one go.
+async fn piped<T>(
+    conn: &AsyncPgConnection,
+    begin: Option<String>,
+    work: impl Future<Output = QueryResult<T>>,
+) -> QueryResult<T> {
+    match begin {
+        None => work.await,
+        Some(begin) => {
+            let mut this = conn;
+            let (begun, done) = join(this.batch_execute(&begin), work).await;
+            begun?;
+            done
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, server::Cleared, suite};
+
+    /// A store in a schema of its own, which goes with the first of the two.
+    async fn fresh() -> Option<(Cleared<Postgres>, Arc<dyn Store>)> {
+        let url = suite::server("EXECUTOR_TEST_POSTGRES")?;
+        let schema = format!("executor_suite_{}", uuid::Uuid::new_v4().simple());
+        println!("the store is in the schema {schema}");
+        let config = Config {
+            database_url: url.parse().expect("a URL"),
+            schema: Some(schema.clone()),
+            ..Config::default()
+        };
+        let store = open(&config).expect("settings");
+        let clear = format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE");
+        Some((Cleared::by(&store, clear), Arc::new(store)))
+    }
+
+    suite::exercise!(fresh);
+}

@@ -1,0 +1,164 @@
+//! Creation of programs.
+
+use std::{collections::HashSet, time::Duration};
+
+use super::{Begin, Database, Inner, ServerSession, verb};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    store::{
+        Created, NewProgram,
+        sql::{Outcome, create::holder},
+    },
+};
+
+/// Stores programs. Those with a unique key go by themselves: they may have to wait for somebody
+/// whose transaction holds the key.
+///
+/// When a connection is lost while they are stored, nobody can tell what has become of them. They
+/// are then sent again, and inserted only where their run ids are not there.
+pub(super) async fn create<D: Database>(
+    store: &Inner<D>,
+    programs: &[NewProgram],
+) -> Result<Vec<Result<Created>>> {
+    let (keyed, free): (Vec<_>, Vec<_>) = programs
+        .iter()
+        .partition(|program| program.program.options.unique_key.is_some());
+    let mut created = store_all(store, &free).await?;
+    created.extend(store_all(store, &keyed).await?);
+    // Back into the order in which they came.
+    let (mut free, mut keyed) = {
+        let keyed = created.split_off(free.len());
+        (created.into_iter(), keyed.into_iter())
+    };
+    let in_order = programs.iter().map(|program| {
+        let next = match program.program.options.unique_key {
+            Some(_) => keyed.next(),
+            None => free.next(),
+        };
+        next.unwrap_or_else(|| Err(not_stored()))
+    });
+    Ok(in_order.collect())
+}
+
+async fn store_all<D: Database>(
+    store: &Inner<D>,
+    programs: &[&NewProgram],
+) -> Result<Vec<Result<Created>>> {
+    if programs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tried = 0;
+    loop {
+        let created = verb!(store, others, Engine, store.deadline, |s| insert(
+            s,
+            programs,
+            tried > 0
+        ));
+        match created {
+            Err(error) if error.kind() == ErrorKind::Store && tried < 3 => {
+                // What the database refuses is refused again, and soon told.
+                if let Some(refused) = refused(store, programs).await {
+                    return split(store, programs, refused).await;
+                }
+                tried += 1;
+                tokio::time::sleep(Duration::from_millis(50 << (2 * tried))).await;
+            }
+            created => return created,
+        }
+    }
+}
+
+/// One of these the database can't hold: the others are stored.
+async fn split<D: Database>(
+    store: &Inner<D>,
+    programs: &[&NewProgram],
+    refused: Error,
+) -> Result<Vec<Result<Created>>> {
+    if programs.len() == 1 {
+        return Ok(vec![Err(refused)]);
+    }
+    let (first, second) = programs.split_at(programs.len() / 2);
+    let mut created = Box::pin(store_all(store, first)).await?;
+    created.extend(Box::pin(store_all(store, second)).await?);
+    Ok(created)
+}
+
+async fn refused<D: Database>(store: &Inner<D>, programs: &[&NewProgram]) -> Option<Error> {
+    let json: Vec<&str> = programs
+        .iter()
+        .flat_map(|new| {
+            let program = &new.program;
+            [
+                &*program.program_data,
+                &*program.job_data,
+                &*program.attributes,
+            ]
+        })
+        .collect();
+    store.refusal(&json, &[]).await
+}
+
+async fn insert<D: Database>(
+    s: &mut ServerSession<D>,
+    programs: &[&NewProgram],
+    again: bool,
+) -> Outcome<Vec<Result<Created>>> {
+    let inserted: HashSet<String> = D::insert(s, programs, again).await?.into_iter().collect();
+    let mut created = Vec::with_capacity(programs.len());
+    for program in programs {
+        let run_id = program.run_id.clone();
+        created.push(if inserted.contains(run_id.as_str()) {
+            Ok(Created {
+                run_id,
+                existed: false,
+            })
+        } else {
+            existing(s, program, again).await?
+        });
+    }
+    Ok(created)
+}
+
+/// A program that was not inserted: it is there from the time before, or another one has its key.
+async fn existing<D: Database>(
+    s: &mut ServerSession<D>,
+    program: &NewProgram,
+    again: bool,
+) -> Outcome<Result<Created>> {
+    // The holder may end in between; then its key is free.
+    for _ in 0..10 {
+        if again
+            && crate::store::sql::query::get(s, &program.run_id)
+                .await?
+                .is_some()
+        {
+            return Ok(Ok(Created {
+                run_id: program.run_id.clone(),
+                existed: false,
+            }));
+        }
+        let Some(key) = &program.program.options.unique_key else {
+            break;
+        };
+        if let Some(run_id) = holder(s, key).await? {
+            return Ok(Ok(Created {
+                run_id,
+                existed: true,
+            }));
+        }
+        if !D::insert(s, &[program], again).await?.is_empty() {
+            return Ok(Ok(Created {
+                run_id: program.run_id.clone(),
+                existed: false,
+            }));
+        }
+    }
+    Ok(Err(not_stored()))
+}
+
+fn not_stored() -> Error {
+    Error::new(
+        ErrorKind::Store,
+        "the program was not stored; create it again",
+    )
+}

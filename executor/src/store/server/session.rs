@@ -1,0 +1,101 @@
+//! A verb's transaction on a server.
+
+use std::sync::Arc;
+
+use diesel_async::SimpleAsyncConnection;
+
+use super::{Database, pool::Leased};
+use crate::store::sql::{
+    Failure, Outcome, Session,
+    statement::{Statement, Texts},
+};
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Begin {
+    /// The engine's own statements, whose plans must not depend on statistics.
+    Engine,
+    /// Looking only.
+    Look,
+    /// A change of the tables.
+    Migration,
+}
+
+/// One connection in one transaction, which begins with its first statement. Dropped before its
+/// [`end`](ServerSession::end), it closes the connection.
+pub(in crate::store) struct ServerSession<D: Database> {
+    conn: Leased<D>,
+    texts: Arc<Texts>,
+    /// What begins the transaction, until it has begun.
+    begin: Option<String>,
+}
+
+impl<D: Database> ServerSession<D> {
+    pub(super) fn new(conn: Leased<D>, texts: Arc<Texts>, begin: String) -> Self {
+        Self {
+            conn,
+            texts,
+            begin: Some(begin),
+        }
+    }
+
+    /// The connection, the texts, and what is to begin the transaction.
+    pub(in crate::store) fn parts(&mut self) -> (&mut D::Conn, &Texts, Option<String>) {
+        (&mut self.conn, &self.texts, self.begin.take())
+    }
+
+    /// Whether this worker may take over from others: not when its connection had been lost, and is
+    /// back for less than a lease. The others, who were cut off as well, renew their leases first
+    /// (SEMANTICS §2.4).
+    pub(in crate::store) fn has_been_up_for(&self, lease: std::time::Duration) -> bool {
+        self.conn.is_first() || self.conn.age() >= lease
+    }
+
+    /// Ends the transaction: what was done stays if it succeeded, and else nothing does.
+    pub(in crate::store) async fn end<T>(mut self, done: Outcome<T>) -> Outcome<T> {
+        let begun = self.begin.is_none();
+        match done {
+            Ok(done) => {
+                if begun {
+                    self.conn.batch_execute("COMMIT").await?;
+                }
+                self.conn.give_back();
+                Ok(done)
+            }
+            Err(Failure::Ours(error)) => {
+                if begun && self.conn.batch_execute("ROLLBACK").await.is_ok() {
+                    self.conn.give_back();
+                }
+                Err(Failure::Ours(error))
+            }
+            // In which state such a connection is, nobody knows: it is closed.
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl<D: Database> Session for ServerSession<D> {
+    async fn run(&mut self, statement: Statement<'_>) -> Outcome<usize> {
+        let (conn, texts, begin) = self.parts();
+        Ok(D::execute(conn, begin, statement.filled(texts)).await?)
+    }
+
+    async fn texts(&mut self, statement: Statement<'_>) -> Outcome<Vec<String>> {
+        let (conn, texts, begin) = self.parts();
+        Ok(D::texts(conn, begin, statement.filled(texts)).await?)
+    }
+
+    async fn script(&mut self, template: &str) -> Outcome<()> {
+        let (conn, texts, begin) = self.parts();
+        let script = texts.fill(template);
+        if let Some(begin) = begin {
+            conn.batch_execute(&begin).await?;
+        }
+        Ok(conn.batch_execute(&script).await?)
+    }
+
+    fn table_name(&self) -> (Option<String>, String) {
+        let names = self.texts.names();
+        (names.schema().map(str::to_owned), names.bare().to_owned())
+    }
+}

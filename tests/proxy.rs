@@ -1,0 +1,258 @@
+//! The network between a client and a server, which a test may spoil.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::servers::free_port;
+
+/// A TCP proxy in front of a server. It lives on the runtime that it was made on, and its
+/// connections are closed when it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    addr: SocketAddr,
+    url: Option<String>,
+    listening: Option<JoinHandle<()>>,
+    road: Arc<Road>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Road {
+    server: SocketAddr,
+    state: watch::Sender<State>,
+    connections: Mutex<JoinSet<()>>,
+    requests: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    OneWay,
+    Stalled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    ToServer,
+    ToClient,
+}
+
+impl Proxy {
+    /// A proxy in front of the server at this address.
+    ///
+    /// # Panics
+    /// There is no port for it.
+    pub async fn to(server: SocketAddr) -> Self {
+        let road = Arc::new(Road {
+            server,
+            state: watch::Sender::new(State::Open),
+            connections: Mutex::default(),
+            requests: AtomicU64::new(0),
+        });
+        let (listener, addr) = loop {
+            let addr = (Ipv4Addr::LOCALHOST, free_port()).into();
+            match TcpListener::bind(addr).await {
+                Ok(listener) => break (listener, addr),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}"),
+            }
+        };
+        Self {
+            addr,
+            url: None,
+            listening: Some(tokio::spawn(listen(listener, road.clone()))),
+            road,
+        }
+    }
+
+    /// A proxy in front of the server of a URL with a host and a port.
+    ///
+    /// # Panics
+    /// The URL has none, or there is no port for the proxy.
+    pub async fn to_url(url: &str) -> Self {
+        let (start, rest) = url.split_once("://").expect("a URL with a scheme");
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (login, server) = match authority.rsplit_once('@') {
+            Some((login, server)) => (format!("{login}@"), server),
+            None => (String::new(), authority),
+        };
+        let server = tokio::net::lookup_host(server)
+            .await
+            .expect("a URL with a host and a port")
+            .next()
+            .expect("an address");
+        let mut proxy = Self::to(server).await;
+        proxy.url = Some(format!("{start}://{login}{}{path}", proxy.addr));
+        proxy
+    }
+
+    /// Where clients connect to.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The URL with the proxy in the server's place.
+    ///
+    /// # Panics
+    /// The proxy was made without a URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_deref().expect("a proxy made by `to_url`")
+    }
+
+    /// How many bytes of clients have been handed on to the server.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.road.requests.load(Ordering::SeqCst)
+    }
+
+    /// Closes all connections, to clients and to the server; new ones may come.
+    pub async fn cut(&self) {
+        let mut connections = std::mem::take(&mut *self.road.connections());
+        connections.shutdown().await;
+    }
+
+    /// Nothing goes through any more, in either direction, and no connection is closed: neither
+    /// side learns of it. New connections are accepted, and nobody answers on them.
+    pub fn stall(&self) {
+        self.road.state.send_replace(State::Stalled);
+    }
+
+    /// What clients send goes through, and what the server answers does not: with
+    /// [`cut`](Self::cut) after it, a client never learns what became of its last request.
+    pub fn stall_answers(&self) {
+        self.road.state.send_replace(State::OneWay);
+    }
+
+    /// New connections are refused, as where no server is running. Those that are there stay.
+    pub async fn refuse(&mut self) {
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+            // It was aborted: that is all it can say.
+            let _ = listening.await;
+        }
+    }
+
+    /// All is well again. What was held back goes through.
+    ///
+    /// # Panics
+    /// Somebody has taken the port meanwhile.
+    pub async fn resume(&mut self) {
+        self.road.state.send_replace(State::Open);
+        if self.listening.is_none() {
+            let listener = TcpListener::bind(self.addr).await.expect("the same port");
+            self.listening = Some(tokio::spawn(listen(listener, self.road.clone())));
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if let Some(listening) = &self.listening {
+            listening.abort();
+        }
+        self.road.connections().abort_all();
+    }
+}
+
+impl Road {
+    fn connections(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn listen(listener: TcpListener, road: Arc<Road>) {
+    loop {
+        // A client that is gone before it is accepted is its own affair.
+        let Ok((client, _)) = listener.accept().await else {
+            continue;
+        };
+        let mut connections = road.connections();
+        while connections.try_join_next().is_some() {}
+        connections.spawn(connect(client, road.clone()));
+    }
+}
+
+/// A connection until one side is broken or both have ended. An error closes both.
+async fn connect(client: TcpStream, road: Arc<Road>) {
+    let to_server = Gate::new(Direction::ToServer, &road);
+    let to_client = Gate::new(Direction::ToClient, &road);
+    let mut opening = to_server.clone();
+    opening.opened().await;
+    let _: io::Result<_> = async {
+        let server = TcpStream::connect(road.server).await?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let (from_client, into_client) = client.into_split();
+        let (from_server, into_server) = server.into_split();
+        tokio::try_join!(
+            forward(from_client, into_server, to_server, Some(&road.requests)),
+            forward(from_server, into_client, to_client, None),
+        )
+    }
+    .await;
+}
+
+async fn forward(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut gate: Gate,
+    count: Option<&AtomicU64>,
+) -> io::Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        gate.opened().await;
+        let read = from.read(&mut bytes).await?;
+        // What came while the gate was closing waits.
+        gate.opened().await;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&bytes[..read]).await?;
+        if let Some(count) = count {
+            count.fetch_add(read as u64, Ordering::SeqCst);
+        }
+    }
+}
+
+/// What one direction of a connection goes through.
+#[derive(Clone)]
+struct Gate {
+    direction: Direction,
+    state: watch::Receiver<State>,
+}
+
+impl Gate {
+    fn new(direction: Direction, road: &Road) -> Self {
+        let state = road.state.subscribe();
+        Self { direction, state }
+    }
+
+    async fn opened(&mut self) {
+        let direction = self.direction;
+        let opened = self.state.wait_for(|state| match state {
+            State::Open => true,
+            State::OneWay => direction == Direction::ToServer,
+            State::Stalled => false,
+        });
+        opened.await.expect("the road outlives its connections");
+    }
+}
