@@ -50,7 +50,7 @@ CREATE INDEX {name parent} ON {t} (parent_run_id) WHERE parent_run_id IS NOT NUL
 
 -- A queue's rows die young: they are to be cleared away long before a fifth of a large table is dead.
 ALTER TABLE {t} SET (
-  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000,
+  fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000,
   autovacuum_vacuum_insert_scale_factor = 0.2, autovacuum_analyze_scale_factor = 0.1,
   autovacuum_vacuum_cost_delay = 0
 );

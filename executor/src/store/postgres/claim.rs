@@ -27,7 +27,7 @@ pub(super) async fn claim(
     if look {
         (claimed.killed, all_promoted) = promote(s, request).await?;
     }
-    take(s, request, &mut claimed).await?;
+    take(s, request, &mut claimed, !look).await?;
     if look {
         claimed.next_due = match all_promoted {
             true => next_due(s).await?,
@@ -129,7 +129,12 @@ const CLAIM: &str = concat!(
      FROM (SELECT) one LEFT JOIN taken ON TRUE ORDER BY order_key, id"
 );
 
-async fn take(s: &mut PgSession, request: &ClaimRequest, claimed: &mut Claimed) -> Outcome<()> {
+async fn take(
+    s: &mut PgSession,
+    request: &ClaimRequest,
+    claimed: &mut Claimed,
+    last: bool,
+) -> Outcome<()> {
     type Count = Nullable<BigInt>;
     type Words = Nullable<Text>;
     type Sql = (
@@ -181,7 +186,12 @@ async fn take(s: &mut PgSession, request: &ClaimRequest, claimed: &mut Claimed) 
         .int(number(request.suspects))
         .int(millis(request.lease))
         .text(request.worker.to_string());
-    let rows = s.rows::<Sql, Row>(statement).await?;
+    let rows = if last {
+        let rows = s.last_rows::<Sql, Row>(vec![statement]).await?;
+        rows.into_iter().flatten().collect()
+    } else {
+        s.rows::<Sql, Row>(statement).await?
+    };
     let (wanted, locked) = rows
         .first()
         .map_or((0, 0), |row| (row.0.0.unwrap_or(0), row.0.1));

@@ -3,13 +3,14 @@
 //! A row that some client holds locked is passed over, so that nobody's forgotten transaction holds
 //! up the others (SEMANTICS §1.3); which rows were written is learnt from `RETURNING`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 
 use super::PgSession;
 use crate::store::{
     StepWrite,
+    server::Straight,
     sql::{
         Outcome,
         arrow::{self, Arrow},
@@ -17,8 +18,13 @@ use crate::store::{
     },
 };
 
-/// Writes those that are as their workers know them; whether each was.
-pub(super) async fn commit(s: &mut PgSession, writes: &[StepWrite]) -> Outcome<Vec<bool>> {
+/// Writes those that are as their workers know them.
+pub(super) async fn commit(
+    s: &mut PgSession,
+    writes: &[StepWrite],
+    last: bool,
+) -> Outcome<Vec<Straight>> {
+    type Sql = (BigInt, Bool);
     let mut groups: Vec<Group<'_>> = Vec::new();
     for write in writes {
         let (arrow, values) = arrow::of(write);
@@ -34,15 +40,26 @@ pub(super) async fn commit(s: &mut PgSession, writes: &[StepWrite]) -> Outcome<V
             }
         }
     }
-    let mut written = HashSet::with_capacity(writes.len());
+    let mut statements = Vec::with_capacity(groups.len());
     for group in groups {
-        let statement = group.statement(s.parts().1);
-        written.extend(s.rows::<BigInt, i64>(statement).await?);
+        statements.push(group.statement(s.filler()));
     }
-    Ok(writes
-        .iter()
-        .map(|write| written.contains(&write.fence.id))
-        .collect())
+    let mut written: HashMap<i64, bool> = HashMap::with_capacity(writes.len());
+    if last {
+        for rows in s.last_rows::<Sql, (i64, bool)>(statements).await? {
+            written.extend(rows);
+        }
+    } else {
+        for statement in statements {
+            written.extend(s.rows::<Sql, (i64, bool)>(statement).await?);
+        }
+    }
+    let straight = |write: &StepWrite| match written.get(&write.fence.id) {
+        Some(false) => Straight::Written,
+        Some(true) => Straight::Paused,
+        None => Straight::Not,
+    };
+    Ok(writes.iter().map(straight).collect())
 }
 
 /// The writes that take one arrow, as columns.
@@ -99,7 +116,9 @@ impl<'a> Group<'a> {
                    AND {UNFINISHED}{only}
                  LIMIT 1 FOR UPDATE SKIP LOCKED) p)
              UPDATE {{t}} p SET rev = p.rev + 1, updated_at = {{now}}, {set}
-             FROM l WHERE p.id = l.wid RETURNING p.id"
+             FROM l WHERE p.id = l.wid
+             RETURNING p.id, p.queue IN (
+               SELECT q.name FROM {{table queues}} q WHERE q.paused_at IS NOT NULL)"
         );
         let statement = composed(text)
             .value(Value::Ints(self.ids))

@@ -23,13 +23,13 @@ use diesel::{
     sql_types::Text,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use futures_util::future::join;
+use futures_util::future::{join, try_join_all};
 use tokio::sync::watch;
 
 use self::connect::Server;
 use super::{
     ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
-    server::{Begin, Database, Inner, ServerSession, ServerStore},
+    server::{Begin, Database, Inner, ServerSession, ServerStore, Straight},
     sql::{
         Outcome, Session,
         schema::Schema,
@@ -85,10 +85,11 @@ impl Database for Postgres {
         conn.batch_execute("").await
     }
 
-    fn begin(&self, begin: Begin) -> String {
+    fn begin(&self, begin: Begin) -> Option<String> {
         // A process that freezes within a transaction must not keep its locks.
         let deadline = self.deadline.as_millis();
-        match begin {
+        Some(match begin {
+            Begin::Alone => return None,
             Begin::Engine => format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; \
                  SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
@@ -96,7 +97,7 @@ impl Database for Postgres {
             ),
             Begin::Look => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off".to_owned(),
             Begin::Migration => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
-        }
+        })
     }
 
     async fn lock_migrations(s: &mut PgSession) -> Outcome<()> {
@@ -139,8 +140,8 @@ impl Database for Postgres {
         claim::claim(s, request, look).await
     }
 
-    async fn commit(s: &mut PgSession, writes: &[StepWrite]) -> Outcome<Vec<bool>> {
-        commit::commit(s, writes).await
+    async fn commit(s: &mut PgSession, writes: &[StepWrite], last: bool) -> Outcome<Vec<Straight>> {
+        commit::commit(s, writes, last).await
     }
 
     async fn heartbeat(
@@ -212,6 +213,39 @@ impl PgSession {
         let conn = &*conn;
         let statement = statement.filled::<ST>(texts);
         Ok(piped(conn, begin, RunQueryDsl::load(statement, &mut &*conn)).await?)
+    }
+
+    /// Runs statements, the last ones of their transaction: all go to the server at once, and what
+    /// ends the transaction with them.
+    ///
+    /// A statement that is not prepared yet runs behind the transaction, and by itself: each must be
+    /// one that can.
+    async fn last_rows<ST, T>(&mut self, statements: Vec<Statement<'_>>) -> Outcome<Vec<Vec<T>>>
+    where
+        ST: CompatibleType<T, diesel::pg::Pg> + Send + 'static,
+        T: diesel::deserialize::FromSqlRow<
+                <ST as CompatibleType<T, diesel::pg::Pg>>::SqlType,
+                diesel::pg::Pg,
+            > + Send
+            + 'static,
+        diesel::pg::Pg: diesel::expression::QueryMetadata<ST>,
+    {
+        let (conn, texts, begin) = self.parts();
+        let conn = &*conn;
+        let all = statements.into_iter().map(|statement| {
+            let statement = statement.filled::<ST>(texts);
+            async move { RunQueryDsl::load(statement, &mut &*conn).await }
+        });
+        let (mut this, commit) = (conn, "COMMIT");
+        let work = join(try_join_all(all), this.batch_execute(commit));
+        let (rows, ended) = piped(conn, begin, async {
+            let (rows, ended) = work.await;
+            Ok((rows?, ended?))
+        })
+        .await?;
+        let () = ended;
+        self.has_ended();
+        Ok(rows)
     }
 }
 

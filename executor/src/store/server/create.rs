@@ -47,13 +47,23 @@ async fn store_all<D: Database>(
     if programs.is_empty() {
         return Ok(Vec::new());
     }
+    let keyed = programs
+        .iter()
+        .any(|program| program.program.options.unique_key.is_some());
     let mut tried = 0;
     loop {
-        let created = verb!(store, others, Engine, store.deadline, |s| insert(
-            s,
-            programs,
-            tried > 0
-        ));
+        let again = tried > 0;
+        // A statement that may have to wait for somebody must not go through when nobody waits for
+        // its answer any more.
+        let created = if keyed || again {
+            verb!(store, others, Engine, store.deadline, |s| insert(
+                s, programs, again
+            ))
+        } else {
+            verb!(store, others, Alone, store.deadline, |s| insert(
+                s, programs, again
+            ))
+        };
         match created {
             Err(error) if error.kind() == ErrorKind::Store && tried < 3 => {
                 // What the database refuses is refused again, and soon told.

@@ -49,8 +49,8 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
     /// Asks the server for a sign of life.
     fn ping(conn: &mut Self::Conn) -> impl Future<Output = diesel::QueryResult<()>> + Send;
 
-    /// What begins a transaction.
-    fn begin(&self, begin: Begin) -> String;
+    /// What begins a transaction; `None`: nothing, its only statement is one by itself.
+    fn begin(&self, begin: Begin) -> Option<String>;
 
     /// Keeps other migrations out until the transaction ends.
     fn lock_migrations(s: &mut ServerSession<Self>) -> impl Future<Output = Outcome<()>> + Send;
@@ -84,11 +84,13 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
         look: bool,
     ) -> impl Future<Output = Outcome<Claimed>> + Send;
 
-    /// Writes those programs that are as their workers know them, all at once; whether each was.
+    /// Writes those programs that are as their workers know them, all at once. `last`: nothing else
+    /// follows in the transaction, which may end with it.
     fn commit(
         s: &mut ServerSession<Self>,
         writes: &[StepWrite],
-    ) -> impl Future<Output = Outcome<Vec<bool>>> + Send;
+        last: bool,
+    ) -> impl Future<Output = Outcome<Vec<Straight>>> + Send;
 
     fn heartbeat(
         s: &mut ServerSession<Self>,
@@ -124,6 +126,17 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
 
     /// How long nobody looks for what is due where nothing is heard.
     const SLOW_POLL: Duration;
+}
+
+/// What became of a write on the straight way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Straight {
+    /// It is written.
+    Written,
+    /// It is written, and its queue is paused.
+    Paused,
+    /// Its row is not as the worker knew it, or locked by some client: nothing was written.
+    Not,
 }
 
 /// How often busy claims look for what has become due by itself.
@@ -348,7 +361,7 @@ impl<D: Database> Store for ServerStore<D> {
     }
 
     fn get(&self, run_id: RunId) -> StoreFuture<'_, Option<ProgramInfo>> {
-        look!(self, |s| query::get(s, &run_id))
+        Box::pin(async move { verb!(self.0, others, Alone, PATIENCE, |s| query::get(s, &run_id)) })
     }
 
     fn list(&self, filter: Filter) -> StoreFuture<'_, Vec<ProgramInfo>> {
@@ -459,8 +472,7 @@ impl<D: Database> Inner<D> {
     }
 
     async fn commit(&self, writes: &[StepWrite]) -> Result<Vec<Option<Written>>> {
-        let written = verb!(self, commits, Engine, self.deadline, |s| write(s, writes));
-        match written {
+        match self.write(writes).await {
             Err(error) if error.kind() == ErrorKind::Store => {
                 // A value that the database refuses looks as if the database were in trouble.
                 let (mut json, mut texts) = (Vec::new(), Vec::new());
@@ -471,6 +483,32 @@ impl<D: Database> Inner<D> {
             }
             written => written,
         }
+    }
+
+    /// Writes of running programs: those that are as the worker knows them all at once, the others by
+    /// what is found. Each write is whole by itself, so that the two need not share a transaction;
+    /// where children come with a write, they do.
+    async fn write(&self, writes: &[StepWrite]) -> Result<Vec<Option<Written>>> {
+        if writes.iter().any(sql::commit::stores_children) {
+            return verb!(self, commits, Engine, self.deadline, |s| async {
+                let straight = D::commit(s, writes, false).await?;
+                settle_rest(s, writes, &straight).await
+            });
+        }
+        let straight = verb!(self, commits, Engine, self.deadline, |s| D::commit(
+            s, writes, true
+        ))?;
+        let done = |(write, straight): (&StepWrite, &Straight)| match straight {
+            Straight::Written => true,
+            Straight::Paused => !sql::commit::goes_on(write),
+            Straight::Not => false,
+        };
+        if writes.iter().zip(&straight).all(done) {
+            return Ok(vec![Some(Written::Committed); writes.len()]);
+        }
+        verb!(self, commits, Engine, self.deadline, |s| settle_rest(
+            s, writes, &straight
+        ))
     }
 
     /// Whether the database is well, and can't hold these values: then the reason (SEMANTICS §1.4).
@@ -488,24 +526,33 @@ impl<D: Database> Inner<D> {
     }
 }
 
-/// Writes of running programs: those that are as the worker knows them all at once, the others by
-/// what is found.
-async fn write<D: Database>(
+/// What is left to do after the straight way: the writes that it did not fit, children, and paused
+/// queues.
+async fn settle_rest<D: Database>(
     s: &mut ServerSession<D>,
     writes: &[StepWrite],
+    straight: &[Straight],
 ) -> Outcome<Vec<Option<Written>>> {
-    use sql::commit::{goes_on, is_any_queue_paused, release_if_paused, settle, stores_children};
+    use sql::commit::{goes_on, release_if_paused, settle, stores_children};
 
-    let straight = D::commit(s, writes).await?;
     let mut written = Vec::with_capacity(writes.len());
     for (write, straight) in writes.iter().zip(straight) {
-        written.push(match straight {
-            true => Some(Written::Committed),
-            false => settle(s, write).await?,
+        let done = match straight {
+            Straight::Written | Straight::Paused => Some(Written::Committed),
+            Straight::Not => settle(s, write).await?,
+        };
+        let may_be_paused = *straight != Straight::Written && goes_on(write);
+        written.push(match done {
+            Some(Written::Committed) if may_be_paused => Some(release_if_paused(s, write).await?),
+            done => done,
         });
     }
-    let stored =
-        |written: &Option<Written>| matches!(written, Some(Written::Committed | Written::Stopped));
+    let stored = |written: &Option<Written>| {
+        matches!(
+            written,
+            Some(Written::Committed | Written::Released | Written::Stopped)
+        )
+    };
     let children: Vec<&NewProgram> = writes
         .iter()
         .zip(&written)
@@ -515,13 +562,6 @@ async fn write<D: Database>(
     if !children.is_empty() {
         // A child whose unique key is taken is that other program: nothing to add.
         D::insert(s, &children, true).await?;
-    }
-    if writes.iter().any(goes_on) && is_any_queue_paused(s).await? {
-        for (write, written) in writes.iter().zip(&mut written) {
-            if *written == Some(Written::Committed) && goes_on(write) {
-                *written = Some(release_if_paused(s, write).await?);
-            }
-        }
     }
     Ok(written)
 }

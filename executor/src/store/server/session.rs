@@ -17,6 +17,8 @@ pub(in crate::store) enum Begin {
     Engine,
     /// Looking only.
     Look,
+    /// A statement that stands alone.
+    Alone,
     /// A change of the tables.
     Migration,
 }
@@ -28,20 +30,34 @@ pub(in crate::store) struct ServerSession<D: Database> {
     texts: Arc<Texts>,
     /// What begins the transaction, until it has begun.
     begin: Option<String>,
+    /// Whether a transaction has begun and not ended.
+    open: bool,
 }
 
 impl<D: Database> ServerSession<D> {
-    pub(super) fn new(conn: Leased<D>, texts: Arc<Texts>, begin: String) -> Self {
+    pub(super) fn new(conn: Leased<D>, texts: Arc<Texts>, begin: Option<String>) -> Self {
         Self {
             conn,
             texts,
-            begin: Some(begin),
+            begin,
+            open: false,
         }
     }
 
     /// The connection, the texts, and what is to begin the transaction.
     pub(in crate::store) fn parts(&mut self) -> (&mut D::Conn, &Texts, Option<String>) {
-        (&mut self.conn, &self.texts, self.begin.take())
+        let begin = self.begin.take();
+        self.open |= begin.is_some();
+        (&mut self.conn, &self.texts, begin)
+    }
+
+    pub(in crate::store) fn filler(&self) -> &Texts {
+        &self.texts
+    }
+
+    /// The statement that was sent last has ended the transaction.
+    pub(in crate::store) fn has_ended(&mut self) {
+        self.open = false;
     }
 
     /// Whether this worker may take over from others: not when its connection had been lost, and is
@@ -53,17 +69,16 @@ impl<D: Database> ServerSession<D> {
 
     /// Ends the transaction: what was done stays if it succeeded, and else nothing does.
     pub(in crate::store) async fn end<T>(mut self, done: Outcome<T>) -> Outcome<T> {
-        let begun = self.begin.is_none();
         match done {
             Ok(done) => {
-                if begun {
+                if self.open {
                     self.conn.batch_execute("COMMIT").await?;
                 }
                 self.conn.give_back();
                 Ok(done)
             }
             Err(Failure::Ours(error)) => {
-                if begun && self.conn.batch_execute("ROLLBACK").await.is_ok() {
+                if !self.open || self.conn.batch_execute("ROLLBACK").await.is_ok() {
                     self.conn.give_back();
                 }
                 Err(Failure::Ours(error))
