@@ -95,11 +95,17 @@ pub use event::{Event, EventStream};
 pub use executor_macros::{JobError, job, program};
 pub use hand_off::HandOffToken;
 pub use handle::{Builder, Created, Executor, ProgramCreate, ReportTarget, Watch, builder};
-pub use job::{Context, Job, JobData, JobError, OrRetry, Output, ProgramData, Saved, State};
+pub use job::{
+    Context, Job, JobData, JobError, OrRetry, Output, ProgramData, Saved, State, Tx, TxConnection,
+};
 pub use program::{DynProgram, IntoProgram, Program, ProgramExt};
 pub use retry::RetryPolicy;
 pub use run::run;
 pub use run_id::RunId;
+#[cfg(feature = "postgres")]
+pub use store::Pg;
+#[cfg(feature = "sqlite")]
+pub use store::Sqlite;
 pub use store::{Attempted, Filter, ProgramInfo, ProgramState, QueueStats, Stats, WorkerInfo};
 pub use time::Timestamp;
 
@@ -109,7 +115,7 @@ pub mod prelude {
 
     pub use crate::{
         Context, Executor, IntoProgram, Job, JobError, OrRetry, Output, Program, ProgramCreate,
-        ProgramData, ProgramExt, Saved, State, job, program,
+        ProgramData, ProgramExt, Saved, State, Tx, job, program,
     };
 }
 
@@ -126,7 +132,7 @@ pub mod __private {
             AnyError, Attempt, Classified, ContextParam, Encoded, ErrorClass, Field, JobDefinition,
             JobFuture, JobOptions, JobReturn, Needs, NoFields, OutputNeed, OutputParam, OwnError,
             ProgramDataNeed, ProgramDataParam, ReturnedError, SavedParam, StateNeed, StateParam,
-            Verdict, encode, run_blocking, sendable,
+            TxNeed, TxParam, Verdict, encode, run_blocking, sendable,
         },
         program::{
             Argument, ArgumentKind, Arguments, ProgramDefinition, ProgramFuture, ProgramReturn,

@@ -70,6 +70,8 @@ pub(crate) fn check<'f>(
         |role| matches!(role, Role::Context),
         errors,
     );
+    check_once("Tx", &parameters, |role| matches!(role, Role::Tx), errors);
+    check_tx(&args, &parameters, errors);
     check_keys(&parameters, errors);
     check_derives(&args, &parameters, errors);
     let makes_struct = whole && errors.count() == before && function.is_free();
@@ -111,6 +113,17 @@ fn check_once(
         errors.at(
             parameter.ty,
             format!("a job takes one `{name}`: remove the second"),
+        );
+    }
+}
+
+/// Its connection is asynchronous, and its transaction ends when the body can be ended.
+fn check_tx(args: &Args, parameters: &[Parameter<'_>], errors: &mut Errors) {
+    let tx = parameters.iter().find(|it| matches!(it.role, Role::Tx));
+    if let (true, Some(tx)) = (args.blocking, tx) {
+        errors.at(
+            tx.ty,
+            "a `blocking` job can't have a `Tx`: make it an `async fn`, without `blocking`",
         );
     }
 }

@@ -220,6 +220,13 @@ fn needs(job: &Job<'_>) -> TokenStream {
     let outputs = outputs.map(|ty| types::item(ty, "OutputParam", "NEED", krate));
     let states = job.types(|role| matches!(role, Role::State));
     let states = states.map(|ty| types::item(ty, "StateParam", "NEED", krate));
+    let tx = match job.types(|role| matches!(role, Role::Tx)).next() {
+        Some(ty) => {
+            let need = types::item(ty, "TxParam", "NEED", krate);
+            quote!(::core::option::Option::Some(#need))
+        }
+        None => quote!(::core::option::Option::None),
+    };
     quote! {
         #krate::__private::Needs {
             doc: #doc,
@@ -229,6 +236,7 @@ fn needs(job: &Job<'_>) -> TokenStream {
             program_data: #program_data,
             outputs: &[#(#outputs),*],
             states: &[#(#states),*],
+            tx: #tx,
         }
     }
 }
@@ -285,6 +293,7 @@ fn argument(parameter: &Parameter<'_>, krate: &Path, attempt: &Ident, data: &Ide
         Role::Output { .. } => "OutputParam",
         Role::State => "StateParam",
         Role::Context => "ContextParam",
+        Role::Tx => "TxParam",
         Role::Field(field) => {
             let (ident, key) = (field.ident, field.key());
             if !field.saved {

@@ -29,6 +29,7 @@ pub(crate) enum Role<'f> {
     Output { required: bool },
     State,
     Context,
+    Tx,
     Field(Field<'f>),
 }
 
@@ -91,13 +92,7 @@ fn special<'f>(ty: &Type, errors: &mut Errors) -> Option<Option<Role<'f>>> {
         "Output" => output(ty, true, errors)?,
         "State" => Role::State,
         "Context" => Role::Context,
-        "Tx" => {
-            errors.at(
-                ty,
-                "`Tx` needs a server's store, which this version doesn't have yet: take a pool of your own as `State`",
-            );
-            return None;
-        }
+        "Tx" => Role::Tx,
         "Option" => return optional(ty, errors),
         _ => return Some(None),
     };
@@ -111,7 +106,7 @@ fn optional<'f>(ty: &Type, errors: &mut Errors) -> Option<Option<Role<'f>>> {
     if types::is(inner, "Output") {
         return Some(Some(output(inner, false, errors)?));
     }
-    for always_there in ["ProgramData", "State", "Context"] {
+    for always_there in ["ProgramData", "State", "Context", "Tx"] {
         if types::is(inner, always_there) {
             errors.at(
                 ty,

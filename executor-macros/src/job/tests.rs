@@ -268,15 +268,18 @@ fn parameters_of_the_run_have_their_rules() {
             e: Option<State<u8>>,
             f: Option<Saved<u8>>,
             g: Tx<Pg>,
+            i: Tx<Pg>,
+            j: Option<Tx<Pg>>,
             #[serde(default)] h: Output<J>,
         )),
         [
             "`State` is always there: take it without the `Option`",
             "`Saved` begins with its default: write `Saved<Option<…>>` for a value that may be missing",
-            "`Tx` needs a server's store, which this version doesn't have yet: take a pool of your own as `State`",
+            "`Tx` is always there: take it without the `Option`",
             "this parameter is no field of the job's data: remove the `serde` attribute",
             "a job takes one `ProgramData`: remove the second",
             "a job takes one `Context`: remove the second",
+            "a job takes one `Tx`: remove the second",
         ]
     );
 }

@@ -25,6 +25,7 @@ impl ::my::executor::Job for SendIt {
         program_data: ::core::option::Option::None,
         outputs: &[],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::my::executor::__private::Attempt,

@@ -56,6 +56,7 @@ impl ::executor::Job for Resize {
         program_data: ::core::option::Option::None,
         outputs: &[],
         states: &[<State<Store> as ::executor::__private::StateParam>::NEED],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,

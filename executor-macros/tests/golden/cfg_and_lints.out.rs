@@ -61,6 +61,7 @@ impl ::executor::Job for Mail {
         program_data: ::core::option::Option::None,
         outputs: &[],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,
@@ -115,6 +116,7 @@ impl ::executor::Job for Signal {
         program_data: ::core::option::Option::None,
         outputs: &[],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,

@@ -59,6 +59,7 @@ impl ::executor::Job for SendMail {
         program_data: ::core::option::Option::None,
         outputs: &[],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,

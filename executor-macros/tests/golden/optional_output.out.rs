@@ -21,6 +21,7 @@ impl ::executor::Job for Report {
             <Option<Output<CountContacts>> as ::executor::__private::OutputParam>::NEED,
         ],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,

@@ -47,6 +47,7 @@ impl ::executor::Job for SendCampaign {
             <executor::Output<mail::Render> as ::executor::__private::OutputParam>::NEED,
         ],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,

@@ -21,6 +21,7 @@ impl ::executor::Job for CountContacts {
         ),
         outputs: &[],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,

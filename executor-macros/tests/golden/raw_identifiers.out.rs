@@ -51,6 +51,7 @@ impl ::executor::Job for Match {
         program_data: ::core::option::Option::None,
         outputs: &[],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,

@@ -41,6 +41,7 @@ impl jobs::Job for SendPage {
         program_data: ::core::option::Option::None,
         outputs: &[<jobs::Output<CountContacts> as jobs::__private::OutputParam>::NEED],
         states: &[],
+        tx: ::core::option::Option::None,
     };
     fn run(__attempt: jobs::__private::Attempt) -> jobs::__private::JobFuture {
         ::std::boxed::Box::pin(async move {

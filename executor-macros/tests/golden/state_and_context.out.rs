@@ -26,6 +26,7 @@ impl ::executor::Job for WarmUp {
             <State<Mailer> as ::executor::__private::StateParam>::NEED,
             <State<Pool> as ::executor::__private::StateParam>::NEED,
         ],
+        tx: ::core::option::Option::None,
     };
     fn run(
         __attempt: ::executor::__private::Attempt,

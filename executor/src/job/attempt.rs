@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Job, JobError, JobReturn, Reason, ReturnedError, States, data_key, panic};
+use super::{Job, JobError, JobReturn, Reason, ReturnedError, States, TxSlot, data_key, panic};
 use crate::{
     error::BoxError,
     json::{self, RawMap},
@@ -36,6 +36,8 @@ pub(crate) struct AttemptParts {
     pub(crate) cancellation: CancellationToken,
     pub(crate) states: Arc<States>,
     pub(crate) journal: Arc<dyn Journal>,
+    /// The transaction of a job that writes in one.
+    pub(crate) tx: Option<Arc<TxSlot>>,
 }
 
 /// How a running body's durable writes reach the store.
@@ -60,6 +62,8 @@ pub(crate) struct Changing {
     pub(crate) children: Vec<(RunId, Checked)>,
     /// How many children this step has started, stored ones included.
     pub(crate) ordinal: u32,
+    /// Whether there is job data that goes into the store with the job's transaction.
+    pub(crate) unsaved: bool,
 }
 
 impl ProgramMemory {
@@ -102,6 +106,7 @@ impl Attempt {
             cancellation: CancellationToken::new(),
             states: Arc::default(),
             journal: Arc::new(Nowhere),
+            tx: None,
         })
     }
 
@@ -163,7 +168,14 @@ impl Attempt {
         change: impl FnOnce(&mut RawMap),
     ) -> Result<(), JobError> {
         self.change_fields(change)?;
-        self.0.journal.save().await
+        // In a job with a transaction, progress is durable with it (SEMANTICS §1.5).
+        match self.0.tx {
+            Some(_) => {
+                self.0.memory.changing().unsaved = true;
+                Ok(())
+            }
+            None => self.0.journal.save().await,
+        }
     }
 
     fn change_fields(&self, change: impl FnOnce(&mut RawMap)) -> Result<(), JobError> {

@@ -7,6 +7,7 @@ mod panic;
 mod params;
 mod registry;
 mod saved;
+mod tx;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -22,6 +23,7 @@ pub use self::{
     },
     registry::JobDefinition,
     saved::{Saved, SavedParam},
+    tx::{Tx, TxConnection, TxNeed, TxParam},
 };
 pub(crate) use self::{
     attempt::{AttemptParts, Changing, Journal, ProgramMemory},
@@ -29,6 +31,7 @@ pub(crate) use self::{
     panic::CatchPanic,
     params::States,
     registry::{Registry, data_key},
+    tx::{Begun, TxConn, TxSlot, TxSource, sealed},
 };
 use crate::retry::RetryPolicy;
 
@@ -179,6 +182,8 @@ pub struct Needs {
     pub outputs: &'static [OutputNeed],
     /// The state it reads.
     pub states: &'static [StateNeed],
+    /// The transaction it writes in, if it does.
+    pub tx: Option<TxNeed>,
 }
 
 /// A field of a job's data.

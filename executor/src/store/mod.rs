@@ -18,11 +18,16 @@ mod suite;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::Pg;
 pub use self::row::{Attempted, ProgramInfo, ProgramState, QueueStats, Stats, WorkerInfo};
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::Sqlite;
 use crate::{
     config::{Config, Scheme},
     error::{Error, ErrorKind, Result},
     hand_off::HandOffToken,
+    job::TxConn,
     program::Checked,
     run_id::RunId,
     time::Timestamp,
@@ -66,6 +71,28 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Writes steps, each behind its fence; at most one write of a program in a batch. `None`: some
     /// client holds the row locked; nothing of that write was done, and it is to be sent again.
     fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Option<Written>>>;
+
+    /// The store's name, as jobs with a [`Tx`](crate::Tx) ask for it.
+    fn name(&self) -> &'static str;
+
+    /// Begins a transaction for a job's own writes.
+    fn begin(&self) -> StoreFuture<'_, Box<dyn TxConn>>;
+
+    /// How long such a transaction may take, where others wait for its end.
+    fn tx_limit(&self, lease: Duration) -> Option<Duration> {
+        let _ = lease;
+        None
+    }
+
+    /// Ends a job's transaction with the last writes of its step, one behind the other. Where nothing
+    /// was written, nothing of the transaction stays.
+    ///
+    /// # Errors
+    /// Whether it was committed is not known: [`was_written`](Store::was_written) tells.
+    fn commit_in(&self, tx: Box<dyn TxConn>, writes: Vec<StepWrite>) -> StoreFuture<'_, Written>;
+
+    /// What became of a write whose answer was lost; `None`: it was not applied, and never will be.
+    fn was_written(&self, fence: Fence) -> StoreFuture<'_, Option<Written>>;
 
     /// Extends leases, and tells which of them were lost or stopped.
     fn heartbeat(

@@ -9,7 +9,7 @@ use super::{
     decide::{Cause, interrupted},
     running::Lease,
 };
-use crate::job::{Attempt, CatchPanic, Encoded, JobDefinition, JobError, Reason};
+use crate::job::{Attempt, CatchPanic, Encoded, JobDefinition, JobError, Reason, TxSlot};
 
 /// Runs the body to its end.
 ///
@@ -21,8 +21,10 @@ pub(super) async fn run(
     attempt: Attempt,
     lease: &Arc<Lease>,
     cancel_grace: Duration,
+    tx_limit: Option<Duration>,
 ) -> Result<Encoded, Reason> {
     let cancellation = attempt.parts().cancellation.clone();
+    let tx = attempt.parts().tx.clone();
     let mut body = CatchPanic::new((definition.run)(attempt));
     let timeout = definition.options.timeout();
     tokio::select! {
@@ -33,6 +35,10 @@ pub(super) async fn run(
             cancellation.cancel();
             let limit = timeout.unwrap_or_default();
             return end(body, definition, Cause::TimedOut(limit), cancel_grace).await;
+        }
+        limit = too_long(tx.as_deref(), tx_limit) => {
+            cancellation.cancel();
+            return end(body, definition, Cause::TimedOut(limit), Duration::ZERO).await;
         }
         () = uncertain(definition, lease) => lease.interrupt(Cause::LeaseUncertain),
     }
@@ -90,9 +96,22 @@ async fn after(delay: Option<Duration>) {
     }
 }
 
+/// Ends when the job's transaction has kept others waiting for too long.
+async fn too_long(tx: Option<&TxSlot>, limit: Option<Duration>) -> Duration {
+    match (tx, limit) {
+        (Some(tx), Some(limit)) => {
+            tx.begun().await;
+            tokio::time::sleep(limit).await;
+            limit
+        }
+        _ => std::future::pending().await,
+    }
+}
+
 /// Ends when a strict job's lease can no longer be counted on.
 async fn uncertain(definition: &JobDefinition, lease: &Lease) {
-    if !definition.options.strict_lease {
+    // A job with a transaction must not go on with what another one may have begun.
+    if !definition.options.strict_lease && definition.needs.tx.is_none() {
         return std::future::pending().await;
     }
     loop {

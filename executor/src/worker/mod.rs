@@ -16,6 +16,7 @@ mod record;
 mod running;
 mod slots;
 mod tell;
+mod tx;
 
 use std::{
     future::poll_fn,
@@ -58,12 +59,14 @@ struct Shared {
     known: Arc<KnownJobs>,
     /// Shutdown has begun: nothing new starts.
     stopping: CancellationToken,
+    /// The store does not come back: nothing more is waited for.
+    given_up: CancellationToken,
 }
 
 /// Works until `shutdown` is ready, and then until all is ended or given back.
 async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<()> {
     let registry = Registry::global()?;
-    check(registry, &inner.states)?;
+    check(registry, &inner.states, inner.store.name())?;
     inner.config.check()?;
     let config = inner.config.worker.clone();
     let id = WorkerId::new();
@@ -105,6 +108,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         events: Arc::clone(&inner.events),
         known: Arc::new(known),
         stopping: CancellationToken::new(),
+        given_up: given_up.clone(),
     });
     tracing::info!(
         worker = %id,
@@ -126,7 +130,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
 }
 
 /// Whether this binary can work at all: jobs are there, and all the state that they need.
-fn check(registry: &Registry, states: &States) -> Result<()> {
+fn check(registry: &Registry, states: &States, store: &str) -> Result<()> {
     if registry.is_empty() {
         return Err(Error::new(
             ErrorKind::Configuration,
@@ -137,6 +141,18 @@ fn check(registry: &Registry, states: &States) -> Result<()> {
     }
     for job in registry.iter() {
         tracing::debug!(job = job.name, place = %job.place(), "registered");
+        if let Some(need) = job.needs.tx.as_ref().filter(|need| need.store != store) {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "the job {:?} ({}) writes in transactions of {}, and the store is {store}; give \
+                     DATABASE_URL such a database, or let another binary work this job",
+                    job.name,
+                    job.place(),
+                    need.store,
+                ),
+            ));
+        }
         if let Some(need) = job.needs.states.iter().find(|need| !states.has(need)) {
             return Err(Error::new(
                 ErrorKind::MissingState,

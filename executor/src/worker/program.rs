@@ -11,13 +11,15 @@ use super::{
     running::Lease,
     slots::Load,
     tell::{Whose, tell},
+    tx,
 };
 use crate::{
     config::UnknownJob,
+    error::BoxError,
     event::Event,
     job::{
-        Attempt, AttemptParts, CatchPanic, Changing, Encoded, JobDefinition, ProgramMemory, Reason,
-        data_key,
+        Attempt, AttemptParts, CatchPanic, Changing, Encoded, JobDefinition, Journal,
+        ProgramMemory, Reason, TxConn, data_key,
     },
     json,
     retry::RetryPolicy,
@@ -136,6 +138,7 @@ fn open(
         }),
         children: Vec::new(),
         ordinal: claimed.ordinal,
+        unsaved: false,
     };
     let memory = Arc::new(ProgramMemory::new(
         jobs,
@@ -194,7 +197,7 @@ async fn steps(
             policy: definition.map_or(RetryPolicy::default(), |job| job.options.retry()),
             key: &key,
         };
-        let result = attempt(worker, program, definition, &at).await;
+        let (result, tx) = attempt(worker, program, definition, &at).await;
         if let Some(job) = room.take() {
             worker.slots.leave(job);
         }
@@ -212,7 +215,27 @@ async fn steps(
         };
         let whose = whose(program, &at);
         let goes_on = matches!(change, Change::Advance { .. });
-        let written = program.record.write(change).await;
+        let in_tx = tx.is_some();
+        let written = match tx {
+            None => program.record.write(change).await,
+            Some(tx) => match program.record.write_in(worker, tx, change).await {
+                Ok(written) => written,
+                // Nothing of it was committed.
+                Err(error) => {
+                    let again = decide::ended(
+                        &at,
+                        Reason::Retry {
+                            error: BoxError::from(error.to_string()),
+                            after: None,
+                        },
+                    );
+                    return match again {
+                        Some(decision) => end(worker, program, &at, decision).await,
+                        None => false,
+                    };
+                }
+            },
+        };
         if matches!(written, Written::Committed | Written::Released) {
             tell(worker, &whose, &news);
         }
@@ -224,7 +247,8 @@ async fn steps(
                         run_id: program.run_id.clone(),
                     });
                 }
-                return true;
+                // A job's own transaction went past the committer, who frees slots.
+                return !in_tx;
             }
             Written::Released => return false,
             written @ (Written::Stopped | Written::LeaseLost) => {
@@ -306,17 +330,19 @@ async fn attempt(
     program: &Program,
     definition: Option<&'static JobDefinition>,
     at: &At<'_>,
-) -> Attempted {
+) -> (Attempted, Option<Box<dyn TxConn>>) {
     let Some(definition) = definition else {
-        return unknown(worker, program, at);
+        return (unknown(worker, program, at), None);
     };
     // Nothing new starts under a lease that may have ended, nor when the worker is stopping.
     if program.lease.until() <= Instant::now() || worker.stopping.is_cancelled() {
-        return Attempted::Decided(Decision {
+        let give_back = Decision {
             change: Change::GiveBack,
             tell: Tell::Nothing,
-        });
+        };
+        return (Attempted::Decided(give_back), None);
     }
+    let tx = tx::slot(worker, definition);
     worker.events.raise(|| Event::Started {
         run_id: program.run_id.clone(),
         step: at.step,
@@ -334,6 +360,7 @@ async fn attempt(
         cancellation: program.lease.begin_body(),
         states: Arc::clone(&worker.states),
         journal: Arc::new(Arc::clone(&program.record)),
+        tx: tx.clone(),
     });
     let span = tracing::info_span!("job", run_id = %program.run_id, job = at.job, step = at.step);
     let result = body::run(
@@ -341,12 +368,27 @@ async fn attempt(
         attempt,
         &program.lease,
         worker.config.cancel_grace,
+        worker.store.tx_limit(worker.config.lease),
     )
     .instrument(span)
     .await;
+    let tx = tx.and_then(|tx| tx.take());
     match result {
-        Ok(output) => Attempted::Succeeded(outputs(program, at, output)),
-        Err(reason) => decide::ended(at, reason).map_or(Attempted::LeaseLost, Attempted::Decided),
+        Ok(output) => {
+            // What a job with a transaction has saved, and has not begun one for.
+            if tx.is_none() && std::mem::take(&mut program.record.memory.changing().unsaved) {
+                let _ = Arc::clone(&program.record).save().await;
+            }
+            (Attempted::Succeeded(outputs(program, at, output)), tx)
+        }
+        // Of its transaction nothing stays: the connection is closed here.
+        Err(reason) => {
+            let decided = decide::ended(at, reason);
+            (
+                decided.map_or(Attempted::LeaseLost, Attempted::Decided),
+                None,
+            )
+        }
     }
 }
 

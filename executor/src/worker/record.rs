@@ -5,11 +5,13 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use super::{
+    Shared,
     committer::{Pending, ends_the_claim},
     slots::Load,
 };
 use crate::{
-    job::{JobError, Journal, ProgramMemory, Reason},
+    error::Error,
+    job::{JobError, Journal, ProgramMemory, Reason, TxConn},
     json,
     run_id::RunId,
     store::{Change, Fence, NewProgram, StepWrite, Written},
@@ -98,6 +100,48 @@ impl Record {
             Written::Released | Written::LeaseLost => None,
         };
         written
+    }
+
+    /// Ends a job's transaction with the last write of its step. `None`: nothing was written.
+    pub(super) async fn write_in(
+        &self,
+        worker: &Shared,
+        tx: Box<dyn TxConn>,
+        change: Change,
+    ) -> Result<Written, Error> {
+        let mut fence = Arc::clone(&self.fence).lock_owned().await;
+        let Some(before) = *fence else {
+            return Ok(Written::LeaseLost);
+        };
+        let goes_on = !ends_the_claim(&change);
+        let unsaved = std::mem::take(&mut self.memory.changing().unsaved);
+        let save = unsaved.then(|| json::map_text(&self.memory.changing().job_data));
+        let save = save.map(|job_data| Change::Save { job_data });
+        let (mut children, ordinal) = self.buffered();
+        let mut last = before;
+        let mut writes = Vec::new();
+        for change in save.into_iter().chain([change]) {
+            last = Fence {
+                rev: before.rev + i64::try_from(writes.len()).unwrap_or(0),
+                ..before
+            };
+            writes.push(StepWrite {
+                fence: last,
+                change,
+                children: std::mem::take(&mut children),
+                ordinal,
+                lease: self.lease,
+            });
+        }
+        let written = super::tx::commit(worker, tx, writes, last).await?;
+        *fence = match &written {
+            Written::Committed => goes_on.then_some(Fence {
+                rev: last.rev + 1,
+                ..last
+            }),
+            _ => None,
+        };
+        Ok(written)
     }
 
     /// The started programs that are not stored yet, and how many the step has started.

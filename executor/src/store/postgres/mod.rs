@@ -41,6 +41,15 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
+/// PostgreSQL's connection, for a job's [`Tx`](crate::Tx).
+pub type Pg = AsyncPgConnection;
+
+impl crate::job::sealed::Sealed for Pg {}
+
+impl crate::TxConnection for Pg {
+    const STORE: &'static str = Postgres::NAME;
+}
+
 type PgSession = ServerSession<Postgres>;
 
 /// A PostgreSQL server, and how it is reached.
@@ -74,6 +83,7 @@ pub(super) fn open(config: &Config) -> Result<ServerStore<Postgres>> {
 impl Database for Postgres {
     type Conn = AsyncPgConnection;
 
+    const NAME: &'static str = "PostgreSQL";
     const SCHEMA: &'static Schema = &dialect::SCHEMA;
     const SLOW_POLL: Duration = Duration::from_secs(5);
 
@@ -95,6 +105,11 @@ impl Database for Postgres {
                  SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
                  SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = {deadline}"
             ),
+            Begin::Completion => {
+                "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
+                                  SET LOCAL enable_mergejoin = off; SET LOCAL jit = off"
+                    .to_owned()
+            }
             Begin::Look => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off".to_owned(),
             Begin::Migration => "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
         })

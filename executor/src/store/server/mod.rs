@@ -11,6 +11,7 @@ mod create;
 mod ear;
 mod pool;
 mod session;
+mod tx;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,8 +24,8 @@ pub(super) use self::{
     session::{Begin, ServerSession},
 };
 use super::{
-    ClaimRequest, Claimed, Created, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse, Stats,
-    StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
+    ClaimRequest, Claimed, Created, Fence, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse,
+    Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
     sql::{
         self, Outcome, control, query, report,
         schema::Schema,
@@ -33,6 +34,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    job::TxConn,
     run_id::RunId,
     time::Timestamp,
 };
@@ -42,6 +44,9 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
     type Conn: AsyncConnection + Send + 'static;
 
     const SCHEMA: &'static Schema;
+
+    /// The database's name.
+    const NAME: &'static str;
 
     /// A new connection.
     fn connect(&self) -> impl Future<Output = Result<Self::Conn>> + Send;
@@ -156,6 +161,7 @@ pub(super) struct Inner<D: Database> {
     claims: Lane<D>,
     commits: Lane<D>,
     pub(super) others: Lane<D>,
+    transactions: Lane<D>,
     bell: Bell,
     looked: std::sync::Mutex<Looked>,
 }
@@ -179,6 +185,7 @@ impl<D: Database> ServerStore<D> {
             claims: lane(1),
             commits: lane(1),
             others: lane(6),
+            transactions: lane(tx::MOST),
             database: D::clone(&database),
             texts: Arc::new(texts),
             deadline: (lease / 3).max(Duration::from_millis(500)),
@@ -325,6 +332,28 @@ impl<D: Database> Store for ServerStore<D> {
             }
             Ok(written)
         })
+    }
+
+    fn name(&self) -> &'static str {
+        D::NAME
+    }
+
+    fn begin(&self) -> StoreFuture<'_, Box<dyn TxConn>> {
+        Box::pin(tx::begin(&self.0))
+    }
+
+    fn commit_in(&self, tx: Box<dyn TxConn>, writes: Vec<StepWrite>) -> StoreFuture<'_, Written> {
+        Box::pin(async move {
+            let written = tx::commit(&self.0, tx, &writes).await?;
+            if writes.iter().any(sql::commit::makes_due) {
+                self.ring();
+            }
+            Ok(written)
+        })
+    }
+
+    fn was_written(&self, fence: Fence) -> StoreFuture<'_, Option<Written>> {
+        look!(self, |s| sql::commit::was_written(s, fence))
     }
 
     fn heartbeat(

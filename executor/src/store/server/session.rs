@@ -19,6 +19,8 @@ pub(in crate::store) enum Begin {
     Look,
     /// A statement that stands alone.
     Alone,
+    /// The completion of a step, behind the writes of a job in its own transaction.
+    Completion,
     /// A change of the tables.
     Migration,
 }
@@ -58,6 +60,21 @@ impl<D: Database> ServerSession<D> {
     /// The statement that was sent last has ended the transaction.
     pub(in crate::store) fn has_ended(&mut self) {
         self.open = false;
+    }
+
+    /// The connection by itself.
+    pub(super) fn conn(&mut self) -> &mut D::Conn {
+        &mut self.conn
+    }
+
+    /// Begins something else within the same transaction.
+    pub(super) fn goes_on_with(&mut self, begin: Option<String>) {
+        self.begin = begin;
+    }
+
+    /// Puts the connection back: its transaction has ended.
+    pub(super) fn give_back(mut self) {
+        self.conn.give_back();
     }
 
     /// Whether this worker may take over from others: not when its connection had been lost, and is

@@ -8,7 +8,7 @@ use super::{
     report, rows,
     statement::{Statement, sql},
 };
-use crate::store::{Change, StepWrite, Written};
+use crate::store::{Change, Fence, StepWrite, Written};
 
 /// Whether others may have something to do after this write.
 pub(in crate::store) fn makes_due(write: &StepWrite) -> bool {
@@ -105,6 +105,42 @@ pub(in crate::store) async fn settle<S: Session>(
         return Ok((!ours).then_some(Written::LeaseLost));
     };
     settle_found(s, write, &found).await.map(Some)
+}
+
+/// Writes of one program, one behind the other, and nothing of them unless all are.
+pub(in crate::store) async fn one_by_one<S: Session>(
+    s: &mut S,
+    writes: &[StepWrite],
+) -> Outcome<Written> {
+    let mut done = Written::LeaseLost;
+    for write in writes {
+        done = match straight(s, write, true).await? {
+            true => Written::Committed,
+            false => settle(s, write).await?.unwrap_or(Written::LeaseLost),
+        };
+        if done == Written::LeaseLost {
+            return Ok(done);
+        }
+        if done == Written::Committed && goes_on(write) && is_any_queue_paused(s).await? {
+            done = release_if_paused(s, write).await?;
+        }
+    }
+    Ok(done)
+}
+
+/// What became of a write whose answer was lost; `None`: it was not applied, and never will be.
+pub(in crate::store) async fn was_written<S: Session>(
+    s: &mut S,
+    fence: Fence,
+) -> Outcome<Option<Written>> {
+    let found = rows::<_, Found>(s, sql(found!("{locked}")).int(fence.id)).await?;
+    let applied = found
+        .into_iter()
+        .find(|row| row.token == fence.token && row.rev == fence.rev + 1);
+    Ok(applied.map(|row| match row.errored.0 {
+        true => Written::Stopped,
+        false => Written::Committed,
+    }))
 }
 
 async fn settle_found<S: Session>(s: &mut S, write: &StepWrite, found: &Found) -> Outcome<Written> {

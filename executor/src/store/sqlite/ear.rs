@@ -54,7 +54,13 @@ impl Listener for Ear<'_> {
 impl Ear<'_> {
     /// Whether another connection has changed the file since the last look.
     async fn changed_elsewhere(&mut self) -> bool {
-        let mut writer = self.store.writer.lock().await;
+        // A transaction that is open changes nothing before it ends.
+        let Ok(mut writer) = self.store.writer.try_lock() else {
+            return false;
+        };
+        let Some(writer) = writer.as_mut() else {
+            return true;
+        };
         let version = writer
             .spawn_blocking(|conn| {
                 #[derive(QueryableByName)]

@@ -14,6 +14,7 @@ mod prune;
 mod schema;
 mod session;
 mod text;
+mod tx;
 mod workers;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -24,23 +25,34 @@ use tokio::sync::{Mutex, watch};
 
 use self::session::{DIALECT, SqliteSession, at_once};
 use super::{
-    ClaimRequest, Claimed, Created, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse, Stats,
-    StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
+    ClaimRequest, Claimed, Created, Fence, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse,
+    Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
     sql::{self, Failure, Outcome, control, query, report, statement::Texts},
 };
 use crate::{
     config::Config,
     error::{Error, ErrorKind, Result},
+    job::{TxConn, TxConnection},
     run_id::RunId,
     time::Timestamp,
 };
 
-type Wrapped = SyncConnectionWrapper<SqliteConnection>;
+/// SQLite's connection, for a job's [`Tx`](crate::Tx).
+pub type Sqlite = SyncConnectionWrapper<SqliteConnection>;
+
+impl crate::job::sealed::Sealed for Sqlite {}
+
+impl TxConnection for Sqlite {
+    const STORE: &'static str = "SQLite";
+}
+
+type Wrapped = Sqlite;
 
 pub(super) struct SqliteStore {
     path: PathBuf,
     texts: Arc<Texts>,
-    writer: Mutex<Wrapped>,
+    /// `None` after a transaction that was left open: then it connects anew.
+    writer: Arc<Mutex<Option<Wrapped>>>,
     reader: Mutex<Wrapped>,
     /// Raised when something may have become due.
     changes: watch::Sender<u64>,
@@ -64,7 +76,7 @@ impl SqliteStore {
         }
         let texts = Arc::new(Texts::new(&DIALECT, None, &config.table));
         Ok(Self {
-            writer: Mutex::new(connection::connect(&path).await?),
+            writer: Arc::new(Mutex::new(Some(connection::connect(&path).await?))),
             reader: Mutex::new(connection::connect(&path).await?),
             changes: watch::Sender::new(0),
             locks: workers::Locks::beside(&path),
@@ -79,7 +91,8 @@ impl SqliteStore {
         verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
         let texts = Arc::clone(&self.texts);
-        let mut writer = self.writer.lock().await;
+        let mut writer = Arc::clone(&self.writer).lock_owned().await;
+        let writer = self.connected(&mut writer).await?;
         let done = writer.spawn_blocking(move |conn| {
             Ok(conn.immediate_transaction(|conn| {
                 let mut session = SqliteSession::new(conn, &texts)?;
@@ -109,6 +122,14 @@ impl SqliteStore {
             .map_err(Failure::from)
             .and_then(|done| done)
             .map_err(|e| self.explain(e))
+    }
+
+    /// The connection that writes.
+    async fn connected<'c>(&self, writer: &'c mut Option<Wrapped>) -> Result<&'c mut Wrapped> {
+        Ok(match writer {
+            Some(writer) => writer,
+            None => writer.insert(connection::connect(&self.path).await?),
+        })
     }
 
     fn explain(&self, failure: Failure) -> Error {
@@ -173,6 +194,34 @@ impl Store for SqliteStore {
             }
             Ok(written)
         })
+    }
+
+    fn name(&self) -> &'static str {
+        Sqlite::STORE
+    }
+
+    fn begin(&self) -> StoreFuture<'_, Box<dyn TxConn>> {
+        Box::pin(tx::begin(self))
+    }
+
+    /// All other writers wait for its end.
+    fn tx_limit(&self, lease: Duration) -> Option<Duration> {
+        Some(lease / 3)
+    }
+
+    fn commit_in(&self, tx: Box<dyn TxConn>, writes: Vec<StepWrite>) -> StoreFuture<'_, Written> {
+        Box::pin(async move {
+            let rings = writes.iter().any(sql::commit::makes_due);
+            let written = tx::commit(self, tx, writes).await?;
+            if rings {
+                self.ring();
+            }
+            Ok(written)
+        })
+    }
+
+    fn was_written(&self, fence: Fence) -> StoreFuture<'_, Option<Written>> {
+        Box::pin(self.write(async move |s| sql::commit::was_written(s, fence).await))
     }
 
     fn heartbeat(
