@@ -60,14 +60,15 @@
 //! # Features
 //!
 //! - `sqlite` (default): the embedded store.
+//! - `postgres`: the store on PostgreSQL.
 //! - `cli` (default): the command line of `run()`.
 
 #![cfg_attr(
-    not(feature = "sqlite"),
+    not(all(feature = "sqlite", feature = "postgres")),
     allow(
         dead_code,
         unused_imports,
-        reason = "much is there for the stores only"
+        reason = "some is there for one of the stores only"
     )
 )]
 
@@ -94,7 +95,9 @@ pub use error::{BoxError, Error, ErrorKind, Result};
 pub use event::{Event, EventStream};
 pub use executor_macros::{JobError, job, program};
 pub use hand_off::HandOffToken;
-pub use handle::{Builder, Created, Executor, ProgramCreate, ReportTarget, Watch, builder};
+pub use handle::{
+    Builder, CreateIn, Created, Executor, ProgramCreate, ReportTarget, Watch, builder,
+};
 pub use job::{
     Context, Job, JobData, JobError, OrRetry, Output, ProgramData, Saved, State, Tx, TxConnection,
 };

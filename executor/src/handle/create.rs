@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Executor;
 use crate::{
     error::{Error, ErrorKind, Result},
+    job::TxConnection,
     program::{Checked, IntoProgram},
     run_id::RunId,
     store::{self, NewProgram, Store},
@@ -44,9 +45,53 @@ pub trait ProgramCreate: IntoProgram {
         let program = self.erase().checked();
         async move { Ok(executor.store_one(program?).await?.run_id) }
     }
+
+    /// Stores the program within a transaction of the application's. See [`Executor::create_in`].
+    ///
+    /// # Errors
+    /// As [`Executor::create_in`].
+    fn create_in<C: CreateIn>(
+        self,
+        executor: &Executor,
+        conn: &mut C,
+    ) -> impl Future<Output = Result<RunId>> + Send {
+        let program = self.erase().checked();
+        async move { Ok(executor.store_in(program?, conn).await?.run_id) }
+    }
 }
 
 impl<P: IntoProgram> ProgramCreate for P {}
+
+/// A connection on which programs can be created: [`Pg`](crate::Pg), `MySql` or
+/// [`Sqlite`](crate::Sqlite), or such a one out of a deadpool (`&mut *conn` for other pools).
+pub trait CreateIn: Send {
+    /// The connection itself.
+    #[doc(hidden)]
+    type Conn: TxConnection;
+
+    #[doc(hidden)]
+    fn connection(&mut self) -> &mut Self::Conn;
+}
+
+impl<C: TxConnection> CreateIn for C {
+    type Conn = C;
+
+    fn connection(&mut self) -> &mut C {
+        self
+    }
+}
+
+#[cfg(feature = "server")]
+impl<M: deadpool::managed::Manager<Type: TxConnection>> CreateIn for deadpool::managed::Object<M>
+where
+    Self: Send,
+{
+    type Conn = M::Type;
+
+    fn connection(&mut self) -> &mut M::Type {
+        self
+    }
+}
 
 impl Executor {
     /// Stores a program; it is durable when this returns, and runs on whichever worker is free.
@@ -58,6 +103,45 @@ impl Executor {
     pub async fn create(&self, program: impl IntoProgram) -> Result<Created> {
         let program = program.erase().checked()?;
         self.store_one(program).await
+    }
+
+    /// Stores a program on a connection of the application's own, within the transaction that is open
+    /// there: it exists if and only if that commits, and is started then.
+    ///
+    /// ```no_run
+    /// # use executor::prelude::*;
+    /// # #[job] async fn greet(name: String) -> Result<(), JobError> { Ok(()) }
+    /// # #[cfg(feature = "sqlite")]
+    /// # async fn test(executor: Executor, conn: &mut executor::Sqlite) -> executor::Result<()> {
+    /// use diesel_async::{AsyncConnection, RunQueryDsl};
+    ///
+    /// conn.transaction(async |conn| {
+    ///     diesel::sql_query("INSERT INTO customers (name) VALUES ('Ada')").execute(conn).await?;
+    ///     executor.create_in(Greet { name: "Ada".to_owned() }, conn).await?;
+    ///     Ok::<_, executor::JobError>(())
+    /// })
+    /// .await
+    /// .map_err(|e| e.to_string())?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The program cannot run, the connection is one to another database than the executor's, or the
+    /// database refuses; the transaction is then the application's to roll back.
+    pub async fn create_in<C: CreateIn>(
+        &self,
+        program: impl IntoProgram,
+        conn: &mut C,
+    ) -> Result<Created> {
+        self.store_in(program.erase().checked()?, conn).await
+    }
+
+    async fn store_in<C: CreateIn>(&self, program: Checked, conn: &mut C) -> Result<Created> {
+        let programs = vec![new_program(program)];
+        let created = self.store().create_in(conn.connection(), programs).await?;
+        let created = created.into_iter().next();
+        let created = created.unwrap_or_else(|| Err(Error::new(ErrorKind::Store, "not stored")));
+        created.map(Created::from)
     }
 
     /// Stores many programs with few commits; each has a result of its own, in order.

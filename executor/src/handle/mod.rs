@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::create::Creator;
 pub use self::{
     builder::{Builder, builder},
-    create::{Created, ProgramCreate},
+    create::{CreateIn, Created, ProgramCreate},
     follow::Watch,
 };
 use crate::{

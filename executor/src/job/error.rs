@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::error::{BoxError, Chain};
+use crate::error::{BoxError, Chain, Error, ErrorKind};
 
 /// Why a job did not succeed, and what is to happen then.
 ///
@@ -124,6 +124,17 @@ impl JobError {
 impl<E: Into<BoxError>> From<E> for JobError {
     fn from(error: E) -> Self {
         Self::new(Reason::Unclassified(error.into()))
+    }
+}
+
+/// What a job's own use of the [`Executor`](crate::Executor) came to: retryable where the store could
+/// not be reached, and else fatal.
+impl From<Error> for JobError {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Store => Self::retry(error.to_string()),
+            _ => Self::fatal(error.to_string()),
+        }
     }
 }
 

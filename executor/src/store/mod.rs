@@ -16,7 +16,7 @@ mod sqlite;
 #[cfg(all(test, feature = "sqlite"))]
 mod suite;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::Pg;
@@ -54,6 +54,17 @@ pub(crate) async fn connect(config: &Config) -> Result<Arc<dyn Store>> {
     }
 }
 
+/// A connection of the application that is not one to this store.
+#[cfg(feature = "sql")]
+fn foreign_connection(store: &str) -> Error {
+    Error::new(
+        ErrorKind::Configuration,
+        format!(
+            "the connection is of another database than the executor's store, which is {store}"
+        ),
+    )
+}
+
 /// What the engine asks of a database.
 pub(crate) trait Store: Send + Sync + 'static {
     /// Creates or upgrades the tables; the names of what was applied.
@@ -64,6 +75,13 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Stores programs. Each has a result of its own; all that succeed are durable together.
     fn create(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>>;
+
+    /// Stores programs on a connection of the application's, within its transaction.
+    fn create_in<'a>(
+        &'a self,
+        conn: &'a mut (dyn Any + Send),
+        programs: Vec<NewProgram>,
+    ) -> StoreFuture<'a, Vec<Result<Created>>>;
 
     /// Takes up to so many due programs, and what it knows of the next due time.
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claimed>;

@@ -255,7 +255,7 @@ pub struct WorkerInfo {
 
 /// A row as the stores hand it over: one JSON text, in which the user's own texts may be anything.
 #[derive(serde::Deserialize)]
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub(super) struct StoredProgram {
     run_id: RunId,
     name: Option<String>,
@@ -285,7 +285,7 @@ pub(super) struct StoredProgram {
     errors: Option<String>,
 }
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 impl StoredProgram {
     /// The program of a row. A row that somebody has spoilt by hand is shown as far as it goes.
     pub(super) fn read(text: &str) -> ProgramInfo {
@@ -374,7 +374,7 @@ impl StoredProgram {
 }
 
 /// A count that a database gave, which is never negative.
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub(super) fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }

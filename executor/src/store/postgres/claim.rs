@@ -14,7 +14,11 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use super::PgSession;
 use crate::store::{
     ClaimRequest, Claimed, ClaimedProgram, Fence, Held, Killed,
-    sql::{Outcome, Session, millis, number, promote::kill, statement::sql},
+    sql::{
+        Outcome, Session, millis, number,
+        promote::kill,
+        statement::{Statement, sql},
+    },
 };
 
 pub(super) async fn claim(
@@ -36,10 +40,6 @@ pub(super) async fn claim(
     }
     Ok(claimed)
 }
-
-/// The statements of each claim, whose plans are tested.
-#[cfg(test)]
-pub(super) const HOT: &[&str] = &[CLAIM, DUE, NEXT_DUE];
 
 macro_rules! ready {
     () => {
@@ -129,6 +129,37 @@ const CLAIM: &str = concat!(
      FROM (SELECT) one LEFT JOIN taken ON TRUE ORDER BY order_key, id"
 );
 
+/// The statement that takes the best.
+pub(super) fn best(request: &ClaimRequest) -> Statement<'_> {
+    let slots = number(request.slots);
+    let suspect_from = i64::from(request.suspect_from());
+    let crashes = match request.suspects {
+        0 => suspect_from,
+        _ => i64::MAX,
+    };
+    // Of an unknown job there is room where unknown jobs are taken.
+    let others = if request.jobs.others { slots } else { 0 };
+    let names: Vec<&str> = request.jobs.names.iter().copied().collect();
+    sql(CLAIM)
+        .texts(request.queues.iter().map(|queue| Some(queue.into())))
+        .int(others)
+        .texts(names.iter().map(|name| Some((*name).into())))
+        .ints(
+            names
+                .iter()
+                .map(|name| Some(number(request.room_for(name)))),
+        )
+        .int(crashes)
+        .int(slots)
+        .int(crashes)
+        .int(suspect_from)
+        .int(suspect_from)
+        .int(number(request.bytes))
+        .int(number(request.suspects))
+        .int(millis(request.lease))
+        .text(request.worker.to_string())
+}
+
 async fn take(
     s: &mut PgSession,
     request: &ClaimRequest,
@@ -159,33 +190,9 @@ async fn take(
             Option<String>,
         ),
     );
-    let slots = number(request.slots);
+    let statement = best(request);
     let suspect_from = i64::from(request.suspect_from());
-    let crashes = match request.suspects {
-        0 => suspect_from,
-        _ => i64::MAX,
-    };
-    // Of an unknown job there is room where unknown jobs are taken.
-    let others = if request.jobs.others { slots } else { 0 };
-    let names: Vec<&str> = request.jobs.names.iter().copied().collect();
-    let statement = sql(CLAIM)
-        .texts(request.queues.iter().map(|queue| Some(queue.into())))
-        .int(others)
-        .texts(names.iter().map(|name| Some((*name).into())))
-        .ints(
-            names
-                .iter()
-                .map(|name| Some(number(request.room_for(name)))),
-        )
-        .int(crashes)
-        .int(slots)
-        .int(crashes)
-        .int(suspect_from)
-        .int(suspect_from)
-        .int(number(request.bytes))
-        .int(number(request.suspects))
-        .int(millis(request.lease))
-        .text(request.worker.to_string());
+    let slots = number(request.slots);
     let rows = if last {
         let rows = s.last_rows::<Sql, Row>(vec![statement]).await?;
         rows.into_iter().flatten().collect()
@@ -231,6 +238,11 @@ FROM {t} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
   AND (lease_until IS NULL OR ? = 1)
 ORDER BY COALESCE(lease_until, available_at) LIMIT ? FOR UPDATE SKIP LOCKED";
 
+/// What is due by itself; `takes_over`: what dead workers held as well.
+pub(super) fn due(takes_over: bool) -> Statement<'static> {
+    sql(DUE).int(i64::from(takes_over)).int(number(MOST))
+}
+
 /// How many programs one claim makes available at most.
 const MOST: usize = 1000;
 
@@ -248,9 +260,8 @@ async fn promote(s: &mut PgSession, request: &ClaimRequest) -> Outcome<(Vec<Kill
         WHERE id = ANY(?)";
     const RENEW: &str = "UPDATE {t} SET lease_until = {now_ms} + ? WHERE id = ANY(?)";
     let takes_over = s.has_been_up_for(request.lease);
-    let due = sql(DUE).int(i64::from(takes_over)).int(number(MOST));
     let due = s
-        .rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64)>(due)
+        .rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64)>(due(takes_over))
         .await?;
     let all = due.len() < MOST;
     let (mut waited, mut expired, mut ours, mut killed) = (vec![], vec![], vec![], vec![]);
@@ -285,8 +296,12 @@ WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
   AND COALESCE(lease_until, available_at) IS NOT NULL
 ORDER BY COALESCE(lease_until, available_at) LIMIT 1";
 
+pub(super) fn next() -> Statement<'static> {
+    sql(NEXT_DUE)
+}
+
 async fn next_due(s: &mut PgSession) -> Outcome<Option<Duration>> {
-    let next = s.rows::<BigInt, i64>(sql(NEXT_DUE)).await?;
+    let next = s.rows::<BigInt, i64>(next()).await?;
     Ok(next
         .first()
         .map(|wait| Duration::from_millis(u64::try_from(*wait).unwrap_or(0))))

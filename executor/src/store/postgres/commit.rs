@@ -25,25 +25,7 @@ pub(super) async fn commit(
     last: bool,
 ) -> Outcome<Vec<Straight>> {
     type Sql = (BigInt, Bool);
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for write in writes {
-        let (arrow, values) = arrow::of(write);
-        let same = groups
-            .iter_mut()
-            .find(|group| std::ptr::eq(group.arrow, arrow));
-        match same {
-            Some(group) => group.add(write, values),
-            None => {
-                let mut group = Group::new(arrow, &values);
-                group.add(write, values);
-                groups.push(group);
-            }
-        }
-    }
-    let mut statements = Vec::with_capacity(groups.len());
-    for group in groups {
-        statements.push(group.statement(s.filler()));
-    }
+    let statements = statements(s.filler(), writes);
     let mut written: HashMap<i64, bool> = HashMap::with_capacity(writes.len());
     if last {
         for rows in s.last_rows::<Sql, (i64, bool)>(statements).await? {
@@ -60,6 +42,29 @@ pub(super) async fn commit(
         None => Straight::Not,
     };
     Ok(writes.iter().map(straight).collect())
+}
+
+/// One statement for all writes that take the same arrow.
+pub(super) fn statements<'a>(texts: &Texts, writes: &'a [StepWrite]) -> Vec<Statement<'a>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for write in writes {
+        let (arrow, values) = arrow::of(write);
+        let same = groups
+            .iter_mut()
+            .find(|group| std::ptr::eq(group.arrow, arrow));
+        match same {
+            Some(group) => group.add(write, values),
+            None => {
+                let mut group = Group::new(arrow, &values);
+                group.add(write, values);
+                groups.push(group);
+            }
+        }
+    }
+    groups
+        .into_iter()
+        .map(|group| group.statement(texts))
+        .collect()
 }
 
 /// The writes that take one arrow, as columns.

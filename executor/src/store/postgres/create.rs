@@ -1,11 +1,8 @@
 //! Creation of programs: columns as arrays, one statement.
 
-use diesel::sql_types::Text;
-
-use super::PgSession;
 use crate::store::{
     NewProgram,
-    sql::{Outcome, create::row, statement::sql},
+    sql::{Outcome, Session, create::row, statement::sql},
 };
 
 macro_rules! insert {
@@ -30,8 +27,8 @@ macro_rules! insert {
 
 /// Inserts programs; the run ids of those that were. Keys are inserted in their order, so that two
 /// who insert the same ones wait for each other one way only.
-pub(super) async fn insert(
-    s: &mut PgSession,
+pub(super) async fn insert<S: Session>(
+    s: &mut S,
     programs: &[&NewProgram],
     absent: bool,
 ) -> Outcome<Vec<String>> {
@@ -64,5 +61,5 @@ pub(super) async fn insert(
         .texts(rows.iter().map(|row| row.parent.map(Into::into)))
         .ints(rows.iter().map(|row| row.at))
         .ints(rows.iter().map(|row| Some(row.after)));
-    s.rows::<Text, String>(statement).await
+    s.texts(statement).await
 }

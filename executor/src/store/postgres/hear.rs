@@ -11,11 +11,11 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::StreamExt;
 use tokio::{sync::watch, time::timeout};
 
-use super::{PgSession, Postgres};
+use super::Postgres;
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
-        server::{Begin, Inner, verb},
+        server::{Begin, Inner, Whose, verb},
         sql::{Outcome, Session, statement::sql},
     },
 };
@@ -28,13 +28,24 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(250);
 
 /// Tells the other processes.
-pub(super) async fn ring(s: &mut PgSession, store: &Inner<Postgres>) -> Outcome<()> {
-    notify(s, &store.database.channel, &store.database.id.to_string()).await
+pub(super) async fn ring<S: Session>(
+    s: &mut S,
+    store: &Inner<Postgres>,
+    whose: Whose,
+) -> Outcome<()> {
+    let id = store.database.id.to_string();
+    let payload = match whose {
+        Whose::Ours => {
+            // No disk has to be waited for: a message that is lost is no loss.
+            s.run(sql("SET LOCAL synchronous_commit = off")).await?;
+            id.as_str()
+        }
+        Whose::Anybodys => "",
+    };
+    notify(s, &store.database.channel, payload).await
 }
 
-async fn notify(s: &mut PgSession, channel: &str, payload: &str) -> Outcome<()> {
-    // No disk has to be waited for: a message that is lost is no loss.
-    s.run(sql("SET LOCAL synchronous_commit = off")).await?;
+async fn notify<S: Session>(s: &mut S, channel: &str, payload: &str) -> Outcome<()> {
     let notify = sql("SELECT pg_notify(?, ?)::text")
         .text(channel)
         .text(payload);

@@ -10,7 +10,10 @@ use diesel::sql_types::{BigInt, Integer};
 use super::PgSession;
 use crate::store::{
     Held, Pulse, WorkerId,
-    sql::{Outcome, millis, statement::sql},
+    sql::{
+        Outcome, millis,
+        statement::{Statement, sql},
+    },
 };
 
 /// The leases that are still this worker's. As in commits, the condition on `wid` makes the planner
@@ -27,12 +30,8 @@ macro_rules! held {
     };
 }
 
-pub(super) async fn heartbeat(
-    s: &mut PgSession,
-    worker: WorkerId,
-    lease: Duration,
-    held: &[Held],
-) -> Outcome<Vec<Pulse>> {
+/// The statement that extends leases.
+pub(super) fn renew(worker: WorkerId, lease: Duration, held: &[Held]) -> Statement<'static> {
     // A renewal under an unchanged token is valid even after the end. The worker's name is there
     // as long as the claim is: a late heartbeat does not renew what was released meanwhile.
     const RENEW: &str = concat!(
@@ -42,16 +41,25 @@ pub(super) async fn heartbeat(
          FROM l WHERE p.id = l.id
          RETURNING p.id, CASE WHEN p.errored_at IS NULL THEN 0 ELSE 1 END"
     );
+    sql(RENEW)
+        .ints(held.iter().map(|held| Some(held.id)))
+        .ints(held.iter().map(|held| Some(held.token)))
+        .text(worker.to_string())
+        .int(millis(lease))
+}
+
+pub(super) async fn heartbeat(
+    s: &mut PgSession,
+    worker: WorkerId,
+    lease: Duration,
+    held: &[Held],
+) -> Outcome<Vec<Pulse>> {
     // Rows that are ours, and that some client holds locked.
     const LOCKED: &str = held!("");
     let ids = || held.iter().map(|held| Some(held.id));
     let tokens = || held.iter().map(|held| Some(held.token));
+    let renew = renew(worker, lease, held);
     let worker = worker.to_string();
-    let renew = sql(RENEW)
-        .ints(ids())
-        .ints(tokens())
-        .text(&worker)
-        .int(millis(lease));
     let renewed = s.rows::<(BigInt, Integer), (i64, i32)>(renew).await?;
     let renewed: HashMap<i64, i32> = renewed.into_iter().collect();
     let locked: HashSet<i64> = if renewed.len() == held.len() {

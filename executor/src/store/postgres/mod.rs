@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use self::connect::Server;
 use super::{
     ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
-    server::{Begin, Database, Inner, ServerSession, ServerStore, Straight},
+    server::{Begin, Database, Inner, ServerSession, ServerStore, Straight, Whose},
     sql::{
         Outcome, Session,
         schema::Schema,
@@ -143,8 +143,8 @@ impl Database for Postgres {
         piped(conn, begin, RunQueryDsl::load(statement, &mut &*conn)).await
     }
 
-    async fn insert(
-        s: &mut PgSession,
+    async fn insert<S: Session>(
+        s: &mut S,
         programs: &[&NewProgram],
         absent: bool,
     ) -> Outcome<Vec<String>> {
@@ -203,8 +203,8 @@ impl Database for Postgres {
         )
     }
 
-    async fn ring(s: &mut PgSession, store: &Inner<Self>) -> Outcome<()> {
-        hear::ring(s, store).await
+    async fn ring<S: Session>(s: &mut S, store: &Inner<Self>, whose: Whose) -> Outcome<()> {
+        hear::ring(s, store, whose).await
     }
 
     async fn hear(store: Arc<Inner<Self>>, bell: watch::Sender<u64>) {
@@ -282,24 +282,4 @@ async fn piped<T>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{Store, server::Cleared, suite};
-
-    /// A store in a schema of its own, which goes with the first of the two.
-    async fn fresh() -> Option<(Cleared<Postgres>, Arc<dyn Store>)> {
-        let url = suite::server("EXECUTOR_TEST_POSTGRES")?;
-        let schema = format!("executor_suite_{}", uuid::Uuid::new_v4().simple());
-        println!("the store is in the schema {schema}");
-        let config = Config {
-            database_url: url.parse().expect("a URL"),
-            schema: Some(schema.clone()),
-            ..Config::default()
-        };
-        let store = open(&config).expect("settings");
-        let clear = format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE");
-        Some((Cleared::by(&store, clear), Arc::new(store)))
-    }
-
-    suite::exercise!(fresh);
-}
+mod tests;

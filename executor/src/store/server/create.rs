@@ -1,13 +1,13 @@
 //! Creation of programs.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use super::{Begin, Database, Inner, ServerSession, verb};
+use super::{Begin, Database, FOR_EVER, Inner, Whose, session::Borrowed, verb};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
         Created, NewProgram,
-        sql::{Outcome, create::holder},
+        sql::{Outcome, Session, create::holder},
     },
 };
 
@@ -40,6 +40,23 @@ pub(super) async fn create<D: Database>(
     Ok(in_order.collect())
 }
 
+/// Stores programs on a connection of the application's: they are there if its transaction commits.
+pub(super) async fn create_in<D: Database>(
+    store: &Inner<D>,
+    conn: &mut D::Conn,
+    programs: &[NewProgram],
+) -> Result<Vec<Result<Created>>> {
+    let mut session = Borrowed::<D>::new(conn, Arc::clone(&store.texts));
+    let programs: Vec<_> = programs.iter().collect();
+    // No deadline: the connection is not ours to be closed.
+    let created = async {
+        let created = insert::<D, _>(&mut session, &programs, false).await?;
+        D::ring(&mut session, store, Whose::Anybodys).await?;
+        Ok(created)
+    };
+    store.within(FOR_EVER, created).await
+}
+
 async fn store_all<D: Database>(
     store: &Inner<D>,
     programs: &[&NewProgram],
@@ -56,11 +73,11 @@ async fn store_all<D: Database>(
         // A statement that may have to wait for somebody must not go through when nobody waits for
         // its answer any more.
         let created = if keyed || again {
-            verb!(store, others, Engine, store.deadline, |s| insert(
+            verb!(store, others, Engine, store.deadline, |s| insert::<D, _>(
                 s, programs, again
             ))
         } else {
-            verb!(store, others, Alone, store.deadline, |s| insert(
+            verb!(store, others, Alone, store.deadline, |s| insert::<D, _>(
                 s, programs, again
             ))
         };
@@ -108,8 +125,8 @@ async fn refused<D: Database>(store: &Inner<D>, programs: &[&NewProgram]) -> Opt
     store.refusal(&json, &[]).await
 }
 
-async fn insert<D: Database>(
-    s: &mut ServerSession<D>,
+async fn insert<D: Database, S: Session>(
+    s: &mut S,
     programs: &[&NewProgram],
     again: bool,
 ) -> Outcome<Vec<Result<Created>>> {
@@ -123,15 +140,15 @@ async fn insert<D: Database>(
                 existed: false,
             })
         } else {
-            existing(s, program, again).await?
+            existing::<D, S>(s, program, again).await?
         });
     }
     Ok(created)
 }
 
 /// A program that was not inserted: it is there from the time before, or another one has its key.
-async fn existing<D: Database>(
-    s: &mut ServerSession<D>,
+async fn existing<D: Database, S: Session>(
+    s: &mut S,
     program: &NewProgram,
     again: bool,
 ) -> Outcome<Result<Created>> {

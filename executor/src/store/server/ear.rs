@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{Begin, Database, Inner, verb};
+use super::{Begin, Database, Inner, Whose, verb};
 use crate::store::Listener;
 
 /// At most one message to other processes in this time.
@@ -54,7 +54,11 @@ impl Bell {
     async fn tell<D: Database>(&self, store: &Arc<Inner<D>>) {
         loop {
             while self.news.swap(false, Ordering::AcqRel) {
-                let told = verb!(store, others, Look, store.deadline, |s| D::ring(s, store));
+                let told = verb!(store, others, Look, store.deadline, |s| D::ring(
+                    s,
+                    store,
+                    Whose::Ours
+                ));
                 if let Err(error) = told {
                     tracing::debug!(%error, "other workers will find by themselves what is due");
                 }

@@ -13,7 +13,7 @@ mod pool;
 mod session;
 mod tx;
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use diesel_async::AsyncConnection;
 use tokio::sync::watch;
@@ -26,8 +26,9 @@ pub(super) use self::{
 use super::{
     ClaimRequest, Claimed, Created, Fence, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse,
     Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
+    foreign_connection,
     sql::{
-        self, Outcome, control, query, report,
+        self, Outcome, Session, control, query, report,
         schema::Schema,
         statement::{Filled, Texts},
     },
@@ -76,8 +77,8 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
 
     /// Inserts programs, those of `absent` only where their run id is not there yet; the run ids that
     /// were inserted.
-    fn insert(
-        s: &mut ServerSession<Self>,
+    fn insert<S: Session>(
+        s: &mut S,
         programs: &[&NewProgram],
         absent: bool,
     ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
@@ -121,9 +122,10 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
     fn explain(&self, error: diesel::result::Error) -> Error;
 
     /// Tells other processes that something may be due.
-    fn ring(
-        s: &mut ServerSession<Self>,
+    fn ring<S: Session>(
+        s: &mut S,
         store: &Inner<Self>,
+        whose: Whose,
     ) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Hears what other processes ring, and passes it on; never ends.
@@ -144,8 +146,19 @@ pub(super) enum Straight {
     Not,
 }
 
+/// Who hears a message first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This process has heard it already.
+    Ours,
+    /// Nobody has: it is part of a transaction of the application's.
+    Anybodys,
+}
+
 /// How often busy claims look for what has become due by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long a person waits for an answer at most.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -270,6 +283,17 @@ macro_rules! look {
     };
 }
 
+#[cfg(test)]
+impl<D: Database> ServerStore<D> {
+    pub(super) fn texts(&self) -> &Texts {
+        &self.0.texts
+    }
+
+    pub(super) fn inner(&self) -> &Inner<D> {
+        &self.0
+    }
+}
+
 impl<D: Database> ServerStore<D> {
     /// Wakes those who wait for something to do, here and elsewhere.
     fn ring(&self) {
@@ -280,7 +304,6 @@ impl<D: Database> ServerStore<D> {
 impl<D: Database> Store for ServerStore<D> {
     fn migrate(&self) -> StoreFuture<'_, Vec<String>> {
         // As long as it takes: an index over a large table is not made in a minute.
-        const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
         Box::pin(async move {
             // Looking first lets those work who may not change the schema.
             if self.pending_migrations().await?.is_empty() {
@@ -302,6 +325,18 @@ impl<D: Database> Store for ServerStore<D> {
             let created = create::create(&self.0, &programs).await?;
             self.ring();
             Ok(created)
+        })
+    }
+
+    fn create_in<'a>(
+        &'a self,
+        conn: &'a mut (dyn Any + Send),
+        programs: Vec<NewProgram>,
+    ) -> StoreFuture<'a, Vec<Result<Created>>> {
+        Box::pin(async move {
+            let conn = conn.downcast_mut::<D::Conn>();
+            let conn = conn.ok_or_else(|| foreign_connection(D::NAME))?;
+            create::create_in(&self.0, conn, &programs).await
         })
     }
 

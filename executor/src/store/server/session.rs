@@ -106,6 +106,41 @@ impl<D: Database> ServerSession<D> {
     }
 }
 
+/// A connection of the application's, in whatever transaction it is.
+pub(super) struct Borrowed<'a, D: Database> {
+    conn: &'a mut D::Conn,
+    texts: Arc<Texts>,
+}
+
+impl<'a, D: Database> Borrowed<'a, D> {
+    pub(super) fn new(conn: &'a mut D::Conn, texts: Arc<Texts>) -> Self {
+        Self { conn, texts }
+    }
+}
+
+impl<D: Database> Session for Borrowed<'_, D> {
+    async fn run(&mut self, statement: Statement<'_>) -> Outcome<usize> {
+        Ok(D::execute(self.conn, None, statement.filled(&self.texts)).await?)
+    }
+
+    async fn texts(&mut self, statement: Statement<'_>) -> Outcome<Vec<String>> {
+        Ok(D::texts(self.conn, None, statement.filled(&self.texts)).await?)
+    }
+
+    async fn script(&mut self, template: &str) -> Outcome<()> {
+        Ok(self.conn.batch_execute(&self.texts.fill(template)).await?)
+    }
+
+    fn table_name(&self) -> (Option<String>, String) {
+        name_of(&self.texts)
+    }
+}
+
+fn name_of(texts: &Texts) -> (Option<String>, String) {
+    let names = texts.names();
+    (names.schema().map(str::to_owned), names.bare().to_owned())
+}
+
 impl<D: Database> Session for ServerSession<D> {
     async fn run(&mut self, statement: Statement<'_>) -> Outcome<usize> {
         let (conn, texts, begin) = self.parts();
@@ -127,7 +162,6 @@ impl<D: Database> Session for ServerSession<D> {
     }
 
     fn table_name(&self) -> (Option<String>, String) {
-        let names = self.texts.names();
-        (names.schema().map(str::to_owned), names.bare().to_owned())
+        name_of(&self.texts)
     }
 }

@@ -156,6 +156,16 @@ impl<'a> Statement<'a> {
         self
     }
 
+    #[cfg(test)]
+    pub(in crate::store) fn template(&self) -> &str {
+        &self.template
+    }
+
+    #[cfg(test)]
+    pub(in crate::store) fn values(&self) -> &[Value<'a>] {
+        &self.values
+    }
+
     /// The statement with its text filled in, for rows of these SQL types.
     pub(in crate::store) fn filled<ST>(self, texts: &Texts) -> Filled<'a, ST> {
         Filled {

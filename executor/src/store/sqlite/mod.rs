@@ -17,7 +17,7 @@ mod text;
 mod tx;
 mod workers;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
 use diesel::{Connection, SqliteConnection};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
@@ -27,6 +27,7 @@ use self::session::{DIALECT, SqliteSession, at_once};
 use super::{
     ClaimRequest, Claimed, Created, Fence, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse,
     Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
+    foreign_connection,
     sql::{self, Failure, Outcome, control, query, report, statement::Texts},
 };
 use crate::{
@@ -169,6 +170,24 @@ impl Store for SqliteStore {
                 .await?;
             self.ring();
             Ok(created)
+        })
+    }
+
+    fn create_in<'a>(
+        &'a self,
+        conn: &'a mut (dyn Any + Send),
+        programs: Vec<NewProgram>,
+    ) -> StoreFuture<'a, Vec<Result<Created>>> {
+        Box::pin(async move {
+            let conn = conn.downcast_mut::<Sqlite>();
+            let conn = conn.ok_or_else(|| foreign_connection(Sqlite::STORE))?;
+            let texts = Arc::clone(&self.texts);
+            let created = conn.spawn_blocking(move |conn| {
+                let created = SqliteSession::new(conn, &texts);
+                Ok(created.and_then(|mut s| create::create(&mut s, &programs)))
+            });
+            let created = created.await.map_err(Failure::from);
+            created.and_then(|done| done).map_err(|e| self.explain(e))
         })
     }
 
