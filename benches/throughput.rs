@@ -29,6 +29,9 @@ struct Options {
     steps: usize,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Finished programs that are in the table before (PostgreSQL).
+    #[arg(long, default_value_t = 0)]
+    history: usize,
     /// The database.
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
@@ -178,6 +181,9 @@ async fn fill(url: &str, table: &str, options: &Options) -> executor::Result<(f6
     const SINGLY: usize = 200;
     clear(url, table, options.store)?;
     let executor = connect(url, table, 1).await?;
+    if options.history > 0 {
+        remember(url, table, options.history)?;
+    }
     let program = || {
         let mut program = executor::DynProgram::new(());
         for step in 0..options.steps {
@@ -225,6 +231,24 @@ fn clear(url: &str, table: &str, store: Store) -> executor::Result<()> {
         Store::Mysql => {
             return Err("benchmarks on MySQL drop no tables yet".into());
         }
+    }
+    Ok(())
+}
+
+/// Programs that have finished long ago.
+fn remember(url: &str, table: &str, programs: usize) -> executor::Result<()> {
+    let fill = format!(
+        "INSERT INTO {table} (run_id, jobs, step, token, rev, available_at, finished_at)
+         SELECT gen_random_uuid(), '[\"first\", \"second\"]', 2, 1, 3, 0, now() - interval '1 day'
+         FROM generate_series(1, {programs});
+         VACUUM ANALYZE {table};"
+    );
+    let bare = url.split('?').next().unwrap_or(url);
+    for statement in fill
+        .split_inclusive(';')
+        .filter(|text| !text.trim().is_empty())
+    {
+        run("psql", &["-q", bare, "-c", statement])?;
     }
     Ok(())
 }

@@ -230,6 +230,18 @@ pub(crate) struct ClaimRequest {
     pub(crate) running: Vec<Held>,
     /// How many programs may be taken that seem to kill their workers.
     pub(crate) suspects: usize,
+    /// Where to look from, for a store that remembers it; empty: from the beginning.
+    pub(crate) floors: Vec<Floor>,
+}
+
+/// How far the available programs of a job were taken: what lies before has gone, and a look at it
+/// would only walk over its remains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Floor {
+    pub(crate) queue: String,
+    pub(crate) job: String,
+    pub(crate) order_key: i64,
+    pub(crate) id: i64,
 }
 
 /// Which jobs a claim may name.
@@ -267,6 +279,8 @@ pub(crate) struct Claimed {
     pub(crate) more: bool,
     /// Whether others were just taking what was due.
     pub(crate) contended: bool,
+    /// How far each job's programs were taken, for a store that remembers it.
+    pub(crate) floors: Vec<Floor>,
     /// Programs that were errored because they killed worker after worker.
     pub(crate) killed: Vec<Killed>,
 }

@@ -127,6 +127,7 @@ impl Stage {
             room: Vec::new(),
             running: Vec::new(),
             suspects: 1,
+            floors: Vec::new(),
         }
     }
 

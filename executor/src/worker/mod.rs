@@ -275,6 +275,7 @@ async fn claim(
             .map(|lease| lease.held)
             .collect(),
         suspects: shared.slots.suspects(),
+        floors: Vec::new(),
     };
     let sent = Instant::now();
     let claimed = shared.store.claim(request).await;

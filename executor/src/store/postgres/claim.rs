@@ -13,7 +13,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::PgSession;
 use crate::store::{
-    ClaimRequest, Claimed, ClaimedProgram, Fence, Held, Killed,
+    ClaimRequest, Claimed, ClaimedProgram, Fence, Floor, Held, Killed,
     sql::{
         Outcome, Session, millis, number,
         promote::kill,
@@ -62,72 +62,125 @@ macro_rules! size {
     };
 }
 
-const CLAIM: &str = concat!(
-    "WITH RECURSIVE open (queue) AS (
+/// The jobs that a claim may take, and from where on.
+/// Notes how far a job's programs were taken; they come in their order.
+fn reach(
+    floors: &mut Vec<Floor>,
+    queue: Option<String>,
+    job: &str,
+    order_key: Option<i64>,
+    id: i64,
+) {
+    let queue = queue.unwrap_or_default();
+    let order_key = order_key.unwrap_or(i64::MIN);
+    match floors
+        .iter_mut()
+        .find(|floor| floor.queue == queue && floor.job == job)
+    {
+        Some(floor) => (floor.order_key, floor.id) = (order_key, id),
+        None => floors.push(Floor {
+            queue,
+            job: job.to_owned(),
+            order_key,
+            id,
+        }),
+    }
+}
+
+macro_rules! from_the_beginning {
+    () => {
+        concat!(
+            "open (queue) AS (
        SELECT q.name COLLATE \"C\" FROM unnest(?) AS q (name)
        WHERE NOT EXISTS (SELECT FROM {table queues} p
          WHERE p.name = q.name COLLATE \"C\" AND p.paused_at IS NOT NULL)),
      present (queue, job) AS (
        SELECT o.queue, (SELECT p.job FROM {t} p WHERE ",
-    ready!(),
-    "    AND p.queue = o.queue ORDER BY p.queue, p.job LIMIT 1)
+            ready!(),
+            "    AND p.queue = o.queue ORDER BY p.queue, p.job LIMIT 1)
        FROM open o
        UNION ALL
        SELECT n.queue, (SELECT p.job FROM {t} p WHERE ",
-    ready!(),
-    "    AND p.queue = n.queue AND p.job > n.job ORDER BY p.queue, p.job LIMIT 1)
+            ready!(),
+            "    AND p.queue = n.queue AND p.job > n.job ORDER BY p.queue, p.job LIMIT 1)
        FROM present n WHERE n.job IS NOT NULL),
-     allowed (queue, job, room) AS MATERIALIZED (
-       SELECT n.queue, n.job, COALESCE(k.room, ?)
+     allowed (queue, job, room, floor_key, floor_id) AS MATERIALIZED (
+       SELECT n.queue, n.job, COALESCE(k.room, ?), -9223372036854775808, 0::bigint
        FROM present n LEFT JOIN unnest(?, ?) AS k (job, room) ON k.job COLLATE \"C\" = n.job
-       WHERE n.job IS NOT NULL),
-     best AS (
-       SELECT a.queue, a.job, a.room, c.id, c.order_key,
-         row_number() OVER (PARTITION BY a.job ORDER BY c.order_key, c.id) AS place
-       FROM allowed a CROSS JOIN LATERAL (
-         SELECT p.id, p.order_key FROM {t} p WHERE ",
-    ready!(),
-    "      AND p.queue = a.queue AND p.job = a.job AND p.crashes < ?
-         ORDER BY p.order_key, p.id LIMIT a.room) c
-       WHERE a.room > 0),
-     wanted AS MATERIALIZED (
-       SELECT b.queue, b.job, count(*) AS number
-       FROM (SELECT queue, job FROM best WHERE place <= room ORDER BY order_key, id LIMIT ?) b
-       GROUP BY b.queue, b.job),
-     locked AS MATERIALIZED (
-       SELECT c.* FROM wanted w CROSS JOIN LATERAL (
-         SELECT p.id, p.order_key, p.crashes, ",
-    size!("jobs"),
-    " + ",
-    size!("program_data"),
-    " + ",
-    size!("job_data"),
-    " + ",
-    size!("outputs"),
-    "      AS size FROM {t} p WHERE ",
-    ready!(),
-    "      AND p.queue = w.queue AND p.job = w.job AND p.crashes < ?
-         ORDER BY p.order_key, p.id LIMIT w.number FOR UPDATE SKIP LOCKED) c),
-     chosen AS MATERIALIZED (
-       SELECT l.id FROM (
-         SELECT id, row_number() OVER w AS place, sum(size) OVER w AS bytes,
-           crashes >= ? AS suspect, count(*) FILTER (WHERE crashes >= ?) OVER w AS suspects
-         FROM locked
-         WINDOW w AS (ORDER BY order_key, id ROWS UNBOUNDED PRECEDING)) l
-       WHERE (l.place = 1 OR l.bytes <= ?) AND (NOT l.suspect OR l.suspects <= ?)
-         AND l.id + 0 = l.id),
-     taken AS (
-       UPDATE {t} p SET token = p.token + 1, rev = p.rev + 1, ready = 0,
-         lease_until = {now_ms} + ?, worker = ?
-       FROM chosen c WHERE p.id = c.id
-       RETURNING p.*)
-     SELECT (SELECT sum(number) FROM wanted)::bigint, (SELECT count(*) FROM locked),
-       id, token, rev, COALESCE(run_id, ''), jobs::text, COALESCE(program_data::text, 'null'),
-       COALESCE(job_data::text, '{}'), outputs::text, COALESCE(step, 0)::bigint,
-       COALESCE(step_retry_count, 0)::bigint, child_ordinal::bigint, crashes::bigint,
-       COALESCE(job, '')
-     FROM (SELECT) one LEFT JOIN taken ON TRUE ORDER BY order_key, id"
-);
+       WHERE n.job IS NOT NULL),"
+        )
+    };
+}
+
+macro_rules! from_the_floors {
+    () => {
+        "
+     allowed (queue, job, room, floor_key, floor_id) AS MATERIALIZED (
+       SELECT f.queue COLLATE \"C\", f.job COLLATE \"C\", f.room, f.order_key, f.id
+       FROM unnest(?, ?, ?, ?, ?) AS f (queue, job, room, order_key, id)
+       WHERE NOT EXISTS (SELECT FROM {table queues} p
+         WHERE p.name = f.queue COLLATE \"C\" AND p.paused_at IS NOT NULL)),"
+    };
+}
+
+macro_rules! claim {
+    ($from:expr) => {
+        concat!(
+            "WITH RECURSIVE ",
+            $from,
+            "best AS (
+               SELECT a.*, c.id, c.order_key,
+                 row_number() OVER (PARTITION BY a.job ORDER BY c.order_key, c.id) AS place
+               FROM allowed a CROSS JOIN LATERAL (
+                 SELECT p.id, p.order_key FROM {t} p WHERE ",
+            ready!(),
+            "      AND p.queue = a.queue AND p.job = a.job AND p.crashes < ?
+                   AND (p.order_key, p.id) > (a.floor_key, a.floor_id)
+                 ORDER BY p.order_key, p.id LIMIT a.room) c
+               WHERE a.room > 0),
+             wanted AS MATERIALIZED (
+               SELECT b.queue, b.job, b.floor_key, b.floor_id, count(*) AS number
+               FROM (SELECT * FROM best WHERE place <= room ORDER BY order_key, id LIMIT ?) b
+               GROUP BY b.queue, b.job, b.floor_key, b.floor_id),
+             locked AS MATERIALIZED (
+               SELECT c.* FROM wanted w CROSS JOIN LATERAL (
+                 SELECT p.id, p.order_key, p.crashes, ",
+            size!("jobs"),
+            " + ",
+            size!("program_data"),
+            " + ",
+            size!("job_data"),
+            " + ",
+            size!("outputs"),
+            "      AS size FROM {t} p WHERE ",
+            ready!(),
+            "      AND p.queue = w.queue AND p.job = w.job AND p.crashes < ?
+                   AND (p.order_key, p.id) > (w.floor_key, w.floor_id)
+                 ORDER BY p.order_key, p.id LIMIT w.number FOR UPDATE SKIP LOCKED) c),
+             chosen AS MATERIALIZED (
+               SELECT l.id FROM (
+                 SELECT id, row_number() OVER w AS place, sum(size) OVER w AS bytes,
+                   crashes >= ? AS suspect,
+                   count(*) FILTER (WHERE crashes >= ?) OVER w AS suspects
+                 FROM locked
+                 WINDOW w AS (ORDER BY order_key, id ROWS UNBOUNDED PRECEDING)) l
+               WHERE (l.place = 1 OR l.bytes <= ?) AND (NOT l.suspect OR l.suspects <= ?)
+                 AND l.id + 0 = l.id),
+             taken AS (
+               UPDATE {t} p SET token = p.token + 1, rev = p.rev + 1, ready = 0,
+                 lease_until = {now_ms} + ?, worker = ?
+               FROM chosen c WHERE p.id = c.id
+               RETURNING p.*)
+             SELECT (SELECT sum(number) FROM wanted)::bigint, (SELECT count(*) FROM locked),
+               id, token, rev, COALESCE(run_id, ''), jobs::text,
+               COALESCE(program_data::text, 'null'), COALESCE(job_data::text, '{}'), outputs::text,
+               COALESCE(step, 0)::bigint, COALESCE(step_retry_count, 0)::bigint,
+               child_ordinal::bigint, crashes::bigint, COALESCE(job, ''),
+               queue, COALESCE(order_key, 0)
+             FROM (SELECT) one LEFT JOIN taken ON TRUE ORDER BY order_key, id"
+        )
+    };
+}
 
 /// The statement that takes the best.
 pub(super) fn best(request: &ClaimRequest) -> Statement<'_> {
@@ -137,18 +190,25 @@ pub(super) fn best(request: &ClaimRequest) -> Statement<'_> {
         0 => suspect_from,
         _ => i64::MAX,
     };
-    // Of an unknown job there is room where unknown jobs are taken.
-    let others = if request.jobs.others { slots } else { 0 };
-    let names: Vec<&str> = request.jobs.names.iter().copied().collect();
-    sql(CLAIM)
-        .texts(request.queues.iter().map(|queue| Some(queue.into())))
-        .int(others)
-        .texts(names.iter().map(|name| Some((*name).into())))
-        .ints(
-            names
-                .iter()
-                .map(|name| Some(number(request.room_for(name)))),
-        )
+    let statement = if request.floors.is_empty() {
+        // Of an unknown job there is room where unknown jobs are taken.
+        let others = if request.jobs.others { slots } else { 0 };
+        let names = || request.jobs.names.iter().copied();
+        sql(claim!(from_the_beginning!()))
+            .texts(request.queues.iter().map(|queue| Some(queue.into())))
+            .int(others)
+            .texts(names().map(|name| Some(name.into())))
+            .ints(names().map(|name| Some(number(request.room_for(name)))))
+    } else {
+        let floors = || request.floors.iter();
+        sql(claim!(from_the_floors!()))
+            .texts(floors().map(|floor| Some(floor.queue.as_str().into())))
+            .texts(floors().map(|floor| Some(floor.job.as_str().into())))
+            .ints(floors().map(|floor| Some(number(request.room_for(&floor.job)))))
+            .ints(floors().map(|floor| Some(floor.order_key)))
+            .ints(floors().map(|floor| Some(floor.id)))
+    };
+    statement
         .int(crashes)
         .int(slots)
         .int(crashes)
@@ -171,7 +231,7 @@ async fn take(
     type Sql = (
         (Count, BigInt, Count, Count, Count),
         (Words, Words, Words, Words, Words),
-        (Count, Count, Count, Count, Words),
+        (Count, Count, Count, Count, Words, Words, Count),
     );
     type Row = (
         (Option<i64>, i64, Option<i64>, Option<i64>, Option<i64>),
@@ -188,6 +248,8 @@ async fn take(
             Option<i64>,
             Option<i64>,
             Option<String>,
+            Option<String>,
+            Option<i64>,
         ),
     );
     let statement = best(request);
@@ -207,13 +269,15 @@ async fn take(
             continue;
         };
         let (run_id, jobs, program_data, job_data, outputs) = texts;
-        let (step, retried, ordinal, crashes, job) = numbers;
+        let (step, retried, ordinal, crashes, job, queue, order_key) = numbers;
+        let job = job.unwrap_or_default();
+        reach(&mut claimed.floors, queue, &job, order_key, id);
         let (jobs, program_data) = (jobs.unwrap_or_default(), program_data.unwrap_or_default());
         let (job_data, outputs) = (job_data.unwrap_or_default(), outputs.unwrap_or_default());
         claimed.programs.push(ClaimedProgram {
             fence: Fence { id, token, rev },
             run_id: run_id.unwrap_or_default().into(),
-            job: job.unwrap_or_default(),
+            job,
             bytes: jobs.len() + program_data.len() + job_data.len() + outputs.len(),
             jobs,
             program_data,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::{
-    Change, Fence, KnownJobs, Store,
+    Change, Fence, Floor, KnownJobs, Store,
     server::{Cleared, verb},
     sql::statement::Value,
     suite,
@@ -55,6 +55,21 @@ async fn plans_do_not_depend_on_statistics() {
         room: Vec::new(),
         running: Vec::new(),
         suspects: 1,
+        floors: Vec::new(),
+    };
+    let floor = Floor {
+        queue: "default".to_owned(),
+        job: "a".to_owned(),
+        order_key: 7,
+        id: 7,
+    };
+    let further = ClaimRequest {
+        queues: request.queues.clone(),
+        jobs: Arc::clone(&request.jobs),
+        room: Vec::new(),
+        running: Vec::new(),
+        floors: vec![floor],
+        ..request
     };
     let write = |change| StepWrite {
         fence: Fence {
@@ -86,6 +101,7 @@ async fn plans_do_not_depend_on_statistics() {
         let held = [Held { id: 1, token: 1 }];
         let mut statements = vec![
             claim::best(&request),
+            claim::best(&further),
             claim::due(true),
             claim::next(),
             heartbeat::renew(request.worker, request.lease, &held),
@@ -107,8 +123,8 @@ async fn plans_do_not_depend_on_statistics() {
         }
     }
     let only = |at: usize, index: &str| seen[0][at].iter().all(|(name, _)| name.ends_with(index));
-    assert!(only(1, "_due") && only(2, "_due"), "{seen:#?}");
-    assert!((3..8).all(|at| only(at, "_pkey")), "{seen:#?}");
+    assert!(only(2, "_due") && only(3, "_due"), "{seen:#?}");
+    assert!((4..9).all(|at| only(at, "_pkey")), "{seen:#?}");
 }
 
 /// Makes so many programs, some of them running and most of them ended, and lets the planner know.

@@ -24,9 +24,9 @@ pub(super) use self::{
     session::{Begin, ServerSession},
 };
 use super::{
-    ClaimRequest, Claimed, Created, Fence, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse,
-    Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
-    foreign_connection,
+    ClaimRequest, Claimed, Created, Fence, Filter, Floor, Held, Listener, NewProgram, ProgramInfo,
+    Pulse, Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord,
+    Written, foreign_connection,
     sql::{
         self, Outcome, Session, control, query, report,
         schema::Schema,
@@ -184,6 +184,9 @@ pub(super) struct Inner<D: Database> {
 struct Looked {
     at: Option<tokio::time::Instant>,
     next_due: Option<tokio::time::Instant>,
+    /// How far the jobs' programs were taken, as long as claims come back full.
+    floors: Vec<Floor>,
+    from_the_beginning: Option<tokio::time::Instant>,
     /// How many claims in a row have got nothing of what others were taking.
     in_vain: u32,
 }
@@ -344,10 +347,14 @@ impl<D: Database> Store for ServerStore<D> {
         Box::pin(async move {
             let began = tokio::time::Instant::now();
             let look = self.0.looked_long_ago();
+            let request = ClaimRequest {
+                floors: self.0.floors(),
+                ..request
+            };
             let claimed = verb!(self.0, claims, Engine, self.0.deadline, |s| D::claim(
                 s, &request, look
             ));
-            self.0.has_looked(look, began, claimed)
+            self.0.has_looked(&request, look, began, claimed)
         })
     }
 
@@ -505,6 +512,7 @@ impl<D: Database> Inner<D> {
     /// Notes what a claim has seen.
     fn has_looked(
         &self,
+        request: &ClaimRequest,
         look: bool,
         began: tokio::time::Instant,
         claimed: Result<Claimed>,
@@ -518,6 +526,7 @@ impl<D: Database> Inner<D> {
         } else {
             claimed.next_due = looked.next_due.map(|at| at.saturating_duration_since(now));
         }
+        self.has_taken(&mut looked, request, &mut claimed);
         if claimed.contended && claimed.programs.is_empty() {
             // Others are taking the same programs: what they leave is to be had in a moment.
             let pause = Duration::from_millis(1 << looked.in_vain.min(9));
@@ -527,6 +536,41 @@ impl<D: Database> Inner<D> {
             looked.in_vain = 0;
         }
         Ok(claimed)
+    }
+
+    /// Where the next claim looks from: a busy one goes on where the last one has stopped, and looks
+    /// from the beginning now and then, for what has a better place.
+    fn floors(&self) -> Vec<Floor> {
+        const EVERY: Duration = Duration::from_millis(500);
+        let mut looked = self.looked();
+        let now = tokio::time::Instant::now();
+        if looked.from_the_beginning.is_none_or(|at| now - at >= EVERY) {
+            looked.floors.clear();
+        }
+        if looked.floors.is_empty() {
+            looked.from_the_beginning = Some(now);
+        }
+        looked.floors.clone()
+    }
+
+    fn has_taken(&self, looked: &mut Looked, request: &ClaimRequest, claimed: &mut Claimed) {
+        let full = claimed.programs.len() == request.slots;
+        for floor in std::mem::take(&mut claimed.floors) {
+            let same = |known: &&mut Floor| known.queue == floor.queue && known.job == floor.job;
+            match looked.floors.iter_mut().find(same) {
+                Some(known) => *known = floor,
+                // Where a claim has begun beyond the beginning, it knows no job that others don't.
+                None => looked.floors.push(floor),
+            }
+        }
+        if !full {
+            looked.floors.clear();
+            if !request.floors.is_empty() {
+                // There may be more before.
+                claimed.more = true;
+                claimed.next_due = Some(Duration::ZERO);
+            }
+        }
     }
 
     fn looked(&self) -> std::sync::MutexGuard<'_, Looked> {
