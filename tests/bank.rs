@@ -2,11 +2,13 @@
 //! in which database: `type Db`.
 
 use diesel::{sql_query, sql_types::Integer};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl, TransactionManager};
 use executor::prelude::*;
 use executor_tests::note;
 
 use crate::Db;
+
+type Manager = <Db as AsyncConnection>::TransactionManager;
 
 /// The name of one of the bank's tables.
 fn table(name: &str) -> String {
@@ -72,7 +74,8 @@ pub(crate) async fn spill(
             std::future::pending().await
         }
         "nested" => {
-            sql_query("SAVEPOINT mine").execute(conn).await?;
+            // As a transaction of its own that was dropped half way leaves it.
+            Manager::begin_transaction(conn).await?;
             Ok(*saved)
         }
         _ => Ok(*saved),
@@ -143,8 +146,6 @@ pub(crate) const STORE: &str = <Db as executor::TxConnection>::STORE;
 /// A connection of the application's own.
 #[allow(dead_code, reason = "for the test")]
 pub(crate) async fn connect(fresh: &executor_tests::Fresh) -> Db {
-    use diesel_async::AsyncConnection;
-
     let url = fresh.url();
     let url = url.strip_prefix("sqlite:").unwrap_or(&url);
     let mut conn = Db::establish(url).await.expect("a connection");

@@ -176,6 +176,11 @@ impl TxSlot {
 }
 
 /// The connection of one of the stores.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the connection of a store",
+    label = "write `Tx<Pg>`, `Tx<MySql>` or `Tx<Sqlite>`",
+    note = "`executor::Pg`, `executor::MySql` and `executor::Sqlite` are there with the feature of their store"
+)]
 pub trait TxConnection: sealed::Sealed + Send + 'static {
     /// The store whose connection it is.
     #[doc(hidden)]

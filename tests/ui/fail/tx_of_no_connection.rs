@@ -1,7 +1,7 @@
 use executor::prelude::*;
 
 #[job]
-async fn book(tx: Tx<Pg>, amount: u64) -> Result<(), JobError> {
+async fn book(tx: Tx<String>, amount: u64) -> Result<(), JobError> {
     drop((tx, amount));
     Ok(())
 }
