@@ -4,19 +4,11 @@
 use diesel::{sql_query, sql_types::Integer};
 use diesel_async::{AsyncConnection, RunQueryDsl, TransactionManager};
 use executor::prelude::*;
-use executor_tests::note;
+use executor_tests::{Store, note};
 
 use crate::Db;
 
 type Manager = <Db as AsyncConnection>::TransactionManager;
-
-/// The name of one of the bank's tables.
-fn table(name: &str) -> String {
-    match std::env::var("EXECUTOR_SCHEMA") {
-        Ok(schema) => format!("\"{schema}\".{name}"),
-        Err(_) => name.to_owned(),
-    }
-}
 
 /// Moves one coin, and notes in the database that it did: each transfer twice would show there.
 #[job(retry(max = 10000, backoff = "1ms..20ms"))]
@@ -32,14 +24,12 @@ pub(crate) async fn transfer(
     let mut changes = [(from, -1), (to, 1)];
     changes.sort_unstable();
     for (account, change) in changes {
-        let accounts = table("accounts");
         let statement =
-            format!("UPDATE {accounts} SET balance = balance + ({change}) WHERE id = {account}");
+            format!("UPDATE accounts SET balance = balance + ({change}) WHERE id = {account}");
         sql_query(statement).execute(conn).await.or_retry()?;
     }
-    let moves = table("moves");
     let statement = format!(
-        "INSERT INTO {moves} (run_id, step) VALUES ('{}', {})",
+        "INSERT INTO moves (run_id, step) VALUES ('{}', {})",
         ctx.run_id(),
         ctx.step()
     );
@@ -56,9 +46,8 @@ pub(crate) async fn spill(
     mut tx: Tx<Db>,
 ) -> Result<u32, JobError> {
     let conn = tx.conn().await?;
-    let moves = table("moves");
     let statement = format!(
-        "INSERT INTO {moves} (run_id, step) VALUES ('{}', 0)",
+        "INSERT INTO moves (run_id, step) VALUES ('{}', 0)",
         ctx.run_id()
     );
     sql_query(statement).execute(conn).await?;
@@ -100,15 +89,14 @@ struct Count {
 /// Sees its own writes, and starts a program within its transaction.
 #[job]
 pub(crate) async fn parent(ctx: Context, mut tx: Tx<Db>) -> Result<i32, JobError> {
-    let moves = table("moves");
     let conn = tx.conn().await?;
     let statement = format!(
-        "INSERT INTO {moves} (run_id, step) VALUES ('{}', 0)",
+        "INSERT INTO moves (run_id, step) VALUES ('{}', 0)",
         ctx.run_id()
     );
     sql_query(statement).execute(conn).await?;
     let statement = format!(
-        "SELECT CAST(COUNT(*) AS INTEGER) AS count FROM {moves} WHERE run_id = '{}'",
+        "SELECT CAST(COUNT(*) AS INTEGER) AS count FROM moves WHERE run_id = '{}'",
         ctx.run_id()
     );
     let found = sql_query(statement).get_result::<Count>(conn).await?;
@@ -119,29 +107,32 @@ pub(crate) async fn parent(ctx: Context, mut tx: Tx<Db>) -> Result<i32, JobError
 /// The bank's tables, with so many accounts of so many coins.
 #[allow(dead_code, reason = "the worker processes find them there")]
 pub(crate) fn open(fresh: &executor_tests::Fresh, accounts: usize, coins: i64) {
-    let (of_accounts, of_moves) = (named(fresh, "accounts"), named(fresh, "moves"));
     fresh.sql(&format!(
-        "CREATE TABLE {of_accounts} (id INTEGER PRIMARY KEY, balance BIGINT NOT NULL)"
+        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance BIGINT NOT NULL)"
     ));
     fresh.sql(&format!(
-        "CREATE TABLE {of_moves} (run_id VARCHAR(64) NOT NULL, step INTEGER NOT NULL)"
+        "CREATE TABLE moves (run_id VARCHAR(64) NOT NULL, step INTEGER NOT NULL)"
     ));
     for account in 0..accounts {
         fresh.sql(&format!(
-            "INSERT INTO {of_accounts} (id, balance) VALUES ({account}, {coins})"
+            "INSERT INTO accounts (id, balance) VALUES ({account}, {coins})"
         ));
     }
 }
 
-/// The name of one of the bank's tables, for the test.
-#[allow(dead_code, reason = "the worker processes know their schema")]
-pub(crate) fn named(_fresh: &executor_tests::Fresh, name: &str) -> String {
-    name.to_owned()
-}
+/// The store that the bank is in, as messages name it.
+#[allow(dead_code, reason = "for the test")]
+pub(crate) const NAME: &str = <Db as executor::TxConnection>::STORE;
 
 /// The store that the bank is in.
 #[allow(dead_code, reason = "for the test")]
-pub(crate) const STORE: &str = <Db as executor::TxConnection>::STORE;
+pub(crate) fn store() -> Store {
+    match NAME {
+        "SQLite" => Store::Sqlite,
+        "PostgreSQL" => Store::Postgres,
+        _ => Store::MySql,
+    }
+}
 
 /// A connection of the application's own.
 #[allow(dead_code, reason = "for the test")]
@@ -149,7 +140,7 @@ pub(crate) async fn connect(fresh: &executor_tests::Fresh) -> Db {
     let url = fresh.url();
     let url = url.strip_prefix("sqlite:").unwrap_or(&url);
     let mut conn = Db::establish(url).await.expect("a connection");
-    if STORE == "SQLite" {
+    if store() == Store::Sqlite {
         let wait = sql_query("PRAGMA busy_timeout = 10000");
         wait.execute(&mut conn).await.expect("a setting");
     }

@@ -1,10 +1,12 @@
 //! What the end-to-end tests share.
 
 mod ledger;
+mod place;
 mod process;
 mod proxy;
 mod servers;
 mod sql;
+mod store;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,30 +16,69 @@ use std::{
 use executor::{Builder, Executor, ProgramInfo, RunId};
 use tempfile::TempDir;
 
+use self::place::Database;
 pub use self::{
     ledger::{Entry, Ledger, note},
     process::{Process, Worker},
     proxy::Proxy,
     servers::{MariaDb, Own, OwnMariaDb, OwnPostgres, Postgres, Settings},
+    store::Store,
 };
 
-/// A fresh store: its folder goes with it, and is named when its test fails.
+/// A fresh store: its folder and database go with it, and are named when its test fails.
 #[derive(Debug)]
 pub struct Fresh {
     folder: TempDir,
+    database: Option<Database>,
+    store: Store,
 }
 
 impl Fresh {
-    /// A store that no other test knows.
+    /// A store that no other test knows, in the database that this run is about.
     ///
     /// # Panics
-    /// There is no temporary folder.
+    /// There is no temporary folder, or no server.
+    #[must_use]
+    pub fn new() -> Self {
+        let store = Store::of_this_run();
+        Self::on(store).unwrap_or_else(|| panic!("there is no server for {store:?}"))
+    }
+
+    /// The same, where this run is about that database.
+    #[must_use]
+    pub fn only_on(store: Store) -> Option<Self> {
+        (Store::of_this_run() == store).then(Self::new)
+    }
+
+    /// The same in this database. `None`: it has no server.
+    ///
+    /// # Panics
+    /// There is no temporary folder, or the server refuses.
     #[must_use]
     #[allow(clippy::print_stderr, reason = "it is shown where the test fails")]
-    pub fn new() -> Self {
+    pub fn on(store: Store) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        eprintln!("the store is in {}", folder.path().display());
-        Self { folder }
+        let database = match store {
+            Store::Sqlite => None,
+            Store::Postgres | Store::MySql => Some(Database::create(store)?),
+        };
+        let fresh = Self {
+            folder,
+            database,
+            store,
+        };
+        eprintln!(
+            "the store is {}, the folder {}",
+            fresh.url(),
+            fresh.folder().display()
+        );
+        Some(fresh)
+    }
+
+    /// Which database it is in.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        self.store
     }
 
     /// The database file.
@@ -46,7 +87,7 @@ impl Fresh {
         self.folder.path().join("test.db")
     }
 
-    /// The folder of the store.
+    /// The folder of the store, and of what goes with it.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -61,7 +102,10 @@ impl Fresh {
     /// The store's URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("sqlite:{}", self.file().display())
+        match &self.database {
+            None => format!("sqlite:{}", self.file().display()),
+            Some(database) => database.url(),
+        }
     }
 
     /// Settings for this store, with times that suit a test.

@@ -18,6 +18,7 @@ impl Fresh {
         command
             .env("DATABASE_URL", self.url())
             .env(LEDGER, self.ledger().path())
+            .env("EXECUTOR_LEASE", "2s")
             .env("EXECUTOR_CANCEL_GRACE", "200ms")
             .env("EXECUTOR_SHUTDOWN_GRACE", "500ms")
             .stdin(Stdio::null());

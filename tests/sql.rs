@@ -1,11 +1,21 @@
 //! What a person with any SQL client does to the tables.
 
-use diesel::{
-    Connection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
-    sql_query, sql_types,
-};
+use std::future::Future;
 
-use crate::Fresh;
+use diesel::{
+    Connection, QueryableByName, SqliteConnection, connection::SimpleConnection, sql_query,
+    sql_types,
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+
+use crate::{Fresh, Store};
+
+/// A value, whatever its type was.
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    value: Option<String>,
+}
 
 impl Fresh {
     /// A connection of its own to the database file.
@@ -21,16 +31,55 @@ impl Fresh {
         conn
     }
 
-    /// Whether nobody is in the middle of a write.
+    /// Whether nobody is in the middle of a write that holds up all others.
     ///
     /// # Panics
     /// A setting is refused.
     #[must_use]
     pub fn is_writable(&self) -> bool {
+        if self.store() != Store::Sqlite {
+            return true;
+        }
         let mut conn = self.connection();
         conn.batch_execute("PRAGMA busy_timeout = 100")
             .expect("a setting");
         conn.batch_execute("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+    }
+
+    /// The database's expression for its clock, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> &'static str {
+        match self.store() {
+            Store::Sqlite => "unixepoch('subsec') * 1000",
+            Store::Postgres => "extract(epoch FROM clock_timestamp()) * 1000",
+            Store::MySql => "unix_timestamp(sysdate(3)) * 1000",
+        }
+    }
+
+    /// Refuses all updates of a table, until [`reopen`](Fresh::reopen).
+    pub fn close(&self, table: &str) {
+        let when = format!("CREATE TRIGGER closed BEFORE UPDATE ON {table}");
+        self.sql(&match self.store() {
+            Store::Sqlite => format!("{when} BEGIN SELECT RAISE(ABORT, 'closed'); END"),
+            Store::Postgres => {
+                self.sql(
+                    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                     $$ BEGIN RAISE EXCEPTION 'closed'; END $$",
+                );
+                format!("{when} EXECUTE FUNCTION refuse()")
+            }
+            Store::MySql => {
+                format!("{when} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'closed'")
+            }
+        });
+    }
+
+    /// Lets a table be updated again.
+    pub fn reopen(&self, table: &str) {
+        self.sql(&match self.store() {
+            Store::Postgres => format!("DROP TRIGGER closed ON {table}"),
+            Store::Sqlite | Store::MySql => "DROP TRIGGER closed".to_owned(),
+        });
     }
 
     /// Changes something by hand; how many rows it was.
@@ -38,9 +87,16 @@ impl Fresh {
     /// # Panics
     /// The database refuses.
     pub fn sql(&self, text: &str) -> usize {
-        sql_query(text)
-            .execute(&mut self.connection())
-            .expect("the statement runs")
+        let done = match self.store() {
+            Store::Sqlite => diesel::RunQueryDsl::execute(sql_query(text), &mut self.connection()),
+            Store::Postgres => aside(async {
+                let mut conn = AsyncPgConnection::establish(&self.url()).await;
+                let conn = conn.as_mut().expect("a connection");
+                diesel_async::RunQueryDsl::execute(sql_query(text), conn).await
+            }),
+            Store::MySql => todo!("comes with its adapter"),
+        };
+        done.unwrap_or_else(|e| panic!("{text}: {e}"))
     }
 
     /// One value, as text.
@@ -49,15 +105,36 @@ impl Fresh {
     /// The database refuses, or there is no row.
     #[must_use]
     pub fn value(&self, expression: &str, from: &str) -> Option<String> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
-            value: Option<String>,
-        }
-        let text = format!("SELECT CAST({expression} AS TEXT) AS value FROM {from}");
-        sql_query(text)
-            .get_result::<Row>(&mut self.connection())
-            .expect("a row")
-            .value
+        let text = match self.store() {
+            Store::MySql => "CHAR",
+            _ => "TEXT",
+        };
+        let text = format!("SELECT CAST({expression} AS {text}) AS value FROM {from}");
+        let row: Result<Row, _> = match self.store() {
+            Store::Sqlite => {
+                diesel::RunQueryDsl::get_result(sql_query(&text), &mut self.connection())
+            }
+            Store::Postgres => aside(async {
+                let mut conn = AsyncPgConnection::establish(&self.url()).await;
+                let conn = conn.as_mut().expect("a connection");
+                diesel_async::RunQueryDsl::get_result(sql_query(&text), conn).await
+            }),
+            Store::MySql => todo!("comes with its adapter"),
+        };
+        row.unwrap_or_else(|e| panic!("{text}: {e}")).value
     }
+}
+
+/// Does something on a thread and runtime of its own, and waits for it: those of a test may be busy.
+pub(crate) fn aside<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        let work = scope.spawn(|| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime")
+                .block_on(work)
+        });
+        work.join().expect("no panic")
+    })
 }

@@ -351,8 +351,11 @@ async fn a_program_that_waits_is_cancelled_where_it_waits() {
     assert_eq!(stage.fresh.sql(&stop), 1);
     let due = async || {
         stage.fresh.value(
-            "available_at < unixepoch('subsec') * 1000",
-            &format!("programs WHERE run_id = '{scheduled}'"),
+            "COUNT(*)",
+            &format!(
+                "programs WHERE run_id = '{scheduled}' AND available_at < {}",
+                stage.fresh.now_ms()
+            ),
         )
     };
     until("it would be due", async || {

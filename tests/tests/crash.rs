@@ -9,11 +9,13 @@ mod jobs;
 
 use std::{
     collections::HashMap,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use executor::{DynProgram, Executor, Filter, ProgramState, RunId, prelude::*};
-use executor_tests::{Entry, Fresh, ended, until};
+use executor::{
+    DynProgram, Executor, Filter, ProgramState, RunId, Timestamp, WorkerInfo, prelude::*,
+};
+use executor_tests::{Entry, Fresh, Store, ended, until};
 use jobs::{Family, Gate, Pages};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
@@ -158,7 +160,10 @@ fn check_history(entries: &[Entry]) -> usize {
 
 #[tokio::test]
 async fn a_killed_workers_programs_go_to_a_living_one_at_once() {
-    let fresh = Fresh::new();
+    // By the lock that the system takes from a dead process.
+    let Some(fresh) = Fresh::only_on(Store::Sqlite) else {
+        return;
+    };
     let executor = fresh.builder().connect().await.expect("connected");
     let ledger = fresh.ledger();
     let lease = Duration::from_secs(600);
@@ -187,6 +192,45 @@ async fn a_killed_workers_programs_go_to_a_living_one_at_once() {
         starts[1].number, 1,
         "it did not go on from what was saved: {starts:?}"
     );
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_killed_workers_programs_start_when_its_lease_ends_and_not_before() {
+    let fresh = Fresh::new();
+    if fresh.store() == Store::Sqlite {
+        return;
+    }
+    let executor = fresh.builder().connect().await.expect("connected");
+    let ledger = fresh.ledger();
+    let lease = Duration::from_secs(2);
+    let first = fresh.worker(WORKER).lease(lease).start();
+    let file = fresh.folder().join("never there").display().to_string();
+    let gate = Gate { file, page: 0 };
+    let run_id = gate.create(&executor).await.expect("created");
+    until("it has saved a page", async || ledger.count("saved") > 0).await;
+    let second = fresh.worker(WORKER).lease(lease).start();
+    // A worker takes over what others held when its connection has been up for a lease.
+    until("both are there", async || {
+        let workers = executor.workers().await.expect("workers");
+        let up = |worker: &WorkerInfo| worker.seen_at.since(worker.started_at) > lease;
+        workers.len() == 2 && workers.iter().all(up)
+    })
+    .await;
+    first.kill();
+    let killed = executor.get(&run_id).await.expect("read").expect("there");
+    let lease_end = killed.lease_until.expect("it was running");
+    until("it runs again", async || ledger.count("start") == 2).await;
+    let started = Timestamp::from(SystemTime::now());
+    assert!(
+        started >= lease_end,
+        "it was taken early: {started}, {lease_end}"
+    );
+    let late = started.since(lease_end);
+    assert!(late < Duration::from_secs(1), "it was taken {late:?} late");
+    assert_eq!(ledger.of("start")[1].pid, second.pid());
+    let program = ended(&executor, &run_id).await;
+    assert_eq!(program.state, ProgramState::Finished, "{program:?}");
     second.stop().await;
 }
 

@@ -10,7 +10,7 @@ mod jobs;
 use std::time::Duration;
 
 use executor::{ProgramState, RunId, prelude::*};
-use executor_tests::{Fresh, Process, ended, until};
+use executor_tests::{Fresh, Process, Store, ended, until};
 use jobs::{Gate, Once};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
@@ -54,11 +54,16 @@ async fn a_frozen_worker_that_wakes_up_changes_nothing() {
     second.stop().await;
 
     let row = || {
-        let all = "json_array(run_id, jobs, step, step_retry_count, program_data, job_data, outputs, \
-                   finished_at, errored_at, error_message, errors, updated_at, token, rev, worker, \
-                   lease_until, available_at, ready, crashes)";
+        let all = "run_id, jobs, step, step_retry_count, program_data, job_data, outputs, finished_at, \
+                   errored_at, error_message, errors, updated_at, token, rev, worker, lease_until, \
+                   available_at, ready, crashes";
+        let array = match fresh.store() {
+            Store::Postgres => "jsonb_build_array",
+            Store::Sqlite | Store::MySql => "json_array",
+        };
+        let from = format!("programs WHERE run_id = '{run_id}'");
         fresh
-            .value(all, &format!("programs WHERE run_id = '{run_id}'"))
+            .value(&format!("{array}({all})"), &from)
             .expect("a row")
     };
     let before = row();

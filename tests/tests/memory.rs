@@ -8,7 +8,7 @@
 mod jobs;
 
 use executor::prelude::*;
-use executor_tests::{Fresh, until};
+use executor_tests::{Fresh, Store, until};
 use jobs::Weigh;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
@@ -33,17 +33,24 @@ async fn a_backlog_of_large_programs_does_not_fill_the_memory() {
     let created = executor.create_many(programs).await.expect("created");
     assert!(created.iter().all(Result::is_ok));
     // By hand, which is faster than through this process.
-    let large =
-        format!("UPDATE programs SET program_data = json_quote(printf('%.*c', {MIB}, 'x'))");
+    let value = match fresh.store() {
+        Store::Sqlite => format!("json_quote(printf('%.*c', {MIB}, 'x'))"),
+        Store::Postgres => format!("to_jsonb(repeat('x', {MIB}))"),
+        Store::MySql => format!("json_quote(repeat('x', {MIB}))"),
+    };
+    let large = format!("UPDATE programs SET program_data = {value}");
     assert_eq!(fresh.sql(&large), 200);
     let process = fresh
         .worker(WORKER)
         .set("EXECUTOR_SLOTS", 200)
         .set("TEST_MEMORY_BUDGET", 8 * MIB)
         .start();
+    let weigh = match fresh.store() {
+        Store::Sqlite | Store::Postgres => "->> 'weigh'",
+        Store::MySql => "->> '$.weigh'",
+    };
     let ended = || {
-        let whole =
-            format!("programs WHERE finished_at IS NOT NULL AND outputs = '{{\"weigh\":{MIB}}}'");
+        let whole = format!("programs WHERE finished_at IS NOT NULL AND outputs {weigh} = '{MIB}'");
         fresh.value("COUNT(*)", &whole)
     };
     until("all have run", async || ended().as_deref() == Some("200")).await;

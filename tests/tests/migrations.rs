@@ -1,39 +1,73 @@
 //! The tables: made at first use, taken over from program-executor, and never harmed.
 
-use diesel::connection::SimpleConnection;
 use executor::{ErrorKind, ProgramState, RunId, prelude::*};
-use executor_tests::{Fresh, Working, ended};
+use executor_tests::{Fresh, Store, Working, ended};
 
 #[job]
 async fn first_job() -> Result<(), JobError> {
     Ok(())
 }
 
-/// The table as the knex schema of program-executor makes it on SQLite, with rows in each state.
-const PROGRAM_EXECUTOR: &str = "
-    CREATE TABLE programs (id integer not null primary key autoincrement, run_id varchar(255),
-      jobs json not null, step integer default 0, finished_at datetime, errored_at datetime,
-      error_message varchar(255), step_retry_count integer default 0, job_data json default '{}',
-      program_data json default '{}', created_at datetime not null default CURRENT_TIMESTAMP,
-      updated_at datetime not null default CURRENT_TIMESTAMP);
-    CREATE INDEX programs_run_id_index ON programs (run_id);
-    INSERT INTO programs (run_id, jobs, step, finished_at) VALUES ('1', '[\"first_job\"]', 1, 1700000000000);
-    INSERT INTO programs (run_id, jobs, errored_at, error_message) VALUES ('2', '[\"first_job\"]',
-      '2023-11-14 22:13:20', 'broken');
-    INSERT INTO programs (run_id, jobs, program_data) VALUES ('3', '[\"first_job\"]', '{\"a\":1}');";
+/// The table as the knex schema of program-executor makes it, with rows in each state.
+fn program_executors(store: Store) -> String {
+    let table = match store {
+        Store::Sqlite => {
+            "CREATE TABLE programs (id integer not null primary key autoincrement,
+               run_id varchar(255), jobs json not null, step integer default 0,
+               finished_at datetime, errored_at datetime, error_message varchar(255),
+               step_retry_count integer default 0, job_data json default '{}',
+               program_data json default '{}',
+               created_at datetime not null default CURRENT_TIMESTAMP,
+               updated_at datetime not null default CURRENT_TIMESTAMP);
+             CREATE INDEX programs_run_id_index ON programs (run_id)"
+        }
+        Store::Postgres => {
+            "CREATE TABLE programs (id serial primary key, run_id varchar(255),
+               jobs jsonb not null, step integer default '0', finished_at timestamptz,
+               errored_at timestamptz, error_message varchar(255),
+               step_retry_count integer default '0', job_data jsonb default '{}',
+               program_data jsonb default '{}',
+               created_at timestamptz not null default CURRENT_TIMESTAMP,
+               updated_at timestamptz not null default CURRENT_TIMESTAMP);
+             CREATE INDEX programs_run_id_index ON programs (run_id)"
+        }
+        Store::MySql => {
+            "CREATE TABLE programs (id int unsigned not null auto_increment primary key,
+               run_id varchar(255), jobs json not null, step int default '0',
+               finished_at timestamp null, errored_at timestamp null, error_message varchar(255),
+               step_retry_count int default '0', job_data json, program_data json,
+               created_at timestamp not null default CURRENT_TIMESTAMP,
+               updated_at timestamp not null default CURRENT_TIMESTAMP,
+               index programs_run_id_index (run_id))"
+        }
+    };
+    let then = match store {
+        Store::Sqlite => "1700000000000",
+        Store::Postgres => "'2023-11-14 22:13:20+00'",
+        Store::MySql => "from_unixtime(1700000000)",
+    };
+    format!(
+        "{table};
+         INSERT INTO programs (run_id, jobs, step, finished_at, job_data, program_data)
+           VALUES ('1', '[\"first_job\"]', 1, {then}, '{{}}', '{{}}');
+         INSERT INTO programs (run_id, jobs, errored_at, error_message, job_data, program_data)
+           VALUES ('2', '[\"first_job\"]', {then}, 'broken', '{{}}', '{{}}');
+         INSERT INTO programs (run_id, jobs, program_data, job_data)
+           VALUES ('3', '[\"first_job\"]', '{{\"a\":1}}', '{{}}')"
+    )
+}
 
 /// What somebody else has made in the database before us.
 fn batch(fresh: &Fresh, text: &str) {
-    fresh
-        .connection()
-        .batch_execute(text)
-        .expect("the statements run");
+    for statement in text.split(';') {
+        fresh.sql(statement);
+    }
 }
 
 #[tokio::test]
 async fn a_table_of_program_executor_is_taken_over_in_place() {
     let fresh = Fresh::new();
-    batch(&fresh, PROGRAM_EXECUTOR);
+    batch(&fresh, &program_executors(fresh.store()));
     let executor = fresh.builder().connect().await.expect("taken over");
     assert!(executor.migrate().await.expect("twice").is_empty());
     let get = async |run_id: &str| {
@@ -87,7 +121,11 @@ async fn a_foreign_table_is_left_alone() {
     assert_eq!(refused.kind(), ErrorKind::Configuration);
     assert!(refused.to_string().contains("EXECUTOR_TABLE"), "{refused}");
     assert_eq!(fresh.value("channel", "programs").as_deref(), Some("news"));
-    let tables = "sqlite_schema WHERE type = 'table'";
+    let tables = match fresh.store() {
+        Store::Sqlite => "sqlite_schema WHERE type = 'table'",
+        Store::Postgres => "pg_tables WHERE schemaname = 'public'",
+        Store::MySql => "information_schema.tables WHERE table_schema = DATABASE()",
+    };
     assert_eq!(
         fresh.value("COUNT(*)", tables).as_deref(),
         Some("1"),
@@ -101,17 +139,25 @@ async fn a_foreign_table_is_left_alone() {
         .expect("beside it");
 }
 
+/// What a newer version has done to the tables.
+fn migrated(fresh: &Fresh, name: &str, compatible: u8) {
+    fresh.sql(&format!(
+        "INSERT INTO programs_migrations (name, compatible, applied_at)
+         VALUES ('{name}', {compatible}, CURRENT_TIMESTAMP)"
+    ));
+}
+
 #[tokio::test]
 async fn a_newer_schema_is_refused_where_it_would_do_harm() {
     let fresh = Fresh::new();
     fresh.builder().connect().await.expect("made");
-    fresh.sql("INSERT INTO programs_migrations VALUES ('2099-01-01-000001_better', 1, '')");
+    migrated(&fresh, "2099-01-01-000001_better", 1);
     fresh
         .builder()
         .connect()
         .await
         .expect("older versions may go on");
-    fresh.sql("INSERT INTO programs_migrations VALUES ('2099-01-01-000002_other', 0, '')");
+    migrated(&fresh, "2099-01-01-000002_other", 0);
     let refused = fresh
         .builder()
         .connect()
@@ -166,7 +212,9 @@ async fn many_that_start_at_once_make_the_tables_once() {
 
 #[tokio::test]
 async fn what_cannot_be_a_database_is_said_so() {
-    let fresh = Fresh::new();
+    let Some(fresh) = Fresh::only_on(Store::Sqlite) else {
+        return;
+    };
     let open = async |url: String| {
         executor::builder()
             .database_url(url)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use executor::prelude::*;
-use executor_tests::Fresh;
+use executor_tests::{Fresh, Store};
 
 #[job]
 async fn small() -> Result<(), JobError> {
@@ -19,7 +19,7 @@ async fn only_what_ended_long_enough_ago_is_pruned() {
         run_ids.push(Small.create(&executor).await.expect("created"));
     }
     // As our workers, as people and as program-executor's workers write it; the last is unfinished.
-    let ends = [
+    let on_sqlite = [
         "finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '-2 days')",
         "errored_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '-2 days')",
         "errored_at = (unixepoch() - 172800) * 1000",
@@ -29,6 +29,20 @@ async fn only_what_ended_long_enough_ago_is_pruned() {
         "errored_at = CURRENT_TIMESTAMP, finished_at = datetime('now', '-2 days')",
         "created_at = datetime('now', '-2 days')",
     ];
+    let on_a_server = [
+        "finished_at = CURRENT_TIMESTAMP - INTERVAL '2' DAY",
+        "errored_at = CURRENT_TIMESTAMP - INTERVAL '2' DAY",
+        "errored_at = CURRENT_TIMESTAMP - INTERVAL '25' HOUR",
+        "finished_at = CURRENT_TIMESTAMP - INTERVAL '1441' MINUTE",
+        "finished_at = CURRENT_TIMESTAMP",
+        "errored_at = CURRENT_TIMESTAMP - INTERVAL '23' HOUR",
+        "errored_at = CURRENT_TIMESTAMP, finished_at = CURRENT_TIMESTAMP - INTERVAL '2' DAY",
+        "created_at = CURRENT_TIMESTAMP - INTERVAL '2' DAY",
+    ];
+    let ends = match fresh.store() {
+        Store::Sqlite => on_sqlite,
+        Store::Postgres | Store::MySql => on_a_server,
+    };
     for (run_id, end) in run_ids.iter().zip(ends) {
         assert_eq!(
             fresh.sql(&format!(

@@ -5,7 +5,7 @@
 mod neighbours;
 
 use executor::{ProgramData, ProgramState, prelude::*};
-use executor_tests::until;
+use executor_tests::{Store, until};
 use neighbours::{Failing, Good, Stage, assert_errored};
 
 /// Reads all that a row can hold for it.
@@ -58,7 +58,12 @@ async fn a_row_that_somebody_has_spoilt_ends_alone() {
     let program = || Program::new(7).then(Reader { field: 5, page: 0 });
     let mut spoilt = Vec::new();
     let mut good = Vec::new();
+    let on_sqlite = stage.fresh.store() == Store::Sqlite;
     for (change, end) in SPOILT {
+        // A server keeps what is no JSON out by itself.
+        if !on_sqlite && (change.contains("nonsense") || change.contains("x'")) {
+            continue;
+        }
         good.push(stage.create(program()).await);
         let run_id = stage.create(program()).await;
         stage.fresh.sql(&format!(
@@ -110,7 +115,11 @@ async fn a_row_without_a_run_id_holds_nobody_up() {
 #[tokio::test]
 async fn a_spoilt_history_of_errors_is_begun_anew() {
     let mut stage = Stage::set().await;
+    let on_sqlite = stage.fresh.store() == Store::Sqlite;
     for (column, retry) in [("'nonsense'", true), ("'{}'", false), ("x'ff'", true)] {
+        if !on_sqlite && column != "'{}'" {
+            continue;
+        }
         let run_id = stage.create(Failing { retry }).await;
         let spoil = format!("UPDATE programs SET errors = {column} WHERE run_id = '{run_id}'");
         assert_eq!(stage.fresh.sql(&spoil), 1);

@@ -46,6 +46,7 @@ impl App {
         command
             .args(arguments)
             .env("DATABASE_URL", self.fresh.url())
+            .env("EXECUTOR_LEASE", "2s")
             .env_remove("RUST_LOG")
             .current_dir(self.fresh.folder())
             .stdin(Stdio::null())

@@ -232,7 +232,7 @@ async fn a_signal_lets_jobs_end_and_a_second_does_not() {
         .await;
     // Without a command it works.
     let mut worker = app.command(&[]).spawn().expect("it starts");
-    app.reaches(&run_id, "running").await;
+    let first = app.reaches(&run_id, "running").await["worker"].clone();
     let mut stderr = worker.stderr.take().expect("piped");
     signal(&worker, "INT").await;
     read_until(&mut stderr, "asked to end; a second signal ends at once").await;
@@ -241,7 +241,8 @@ async fn a_signal_lets_jobs_end_and_a_second_does_not() {
 
     let mut worker = app.work();
     until("somebody has taken it over", async || {
-        app.json(&["show", &run_id, "--json"]).await["reason"] == Value::Null
+        let program = app.json(&["show", &run_id, "--json"]).await;
+        program["state"] == "running" && program["worker"] != first
     })
     .await;
     signal(&worker, "TERM").await;

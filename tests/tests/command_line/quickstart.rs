@@ -1,5 +1,7 @@
 //! The example that new users see first.
 
+use executor_tests::until;
+
 use crate::app::{App, ended, read_until};
 
 #[tokio::test]
@@ -11,11 +13,11 @@ async fn the_quickstart_goes_on_after_a_kill() {
     first.kill().await.expect("killed");
     let list = app.json(&["list", "--json"]).await;
     let run_id = list[0]["run_id"].as_str().expect("a text");
-    assert!(
-        app.ok(&["show", run_id])
-            .await
-            .contains("its worker is gone")
-    );
+    until("its worker is gone", async || {
+        let shown = app.ok(&["show", run_id]).await;
+        shown.contains("its worker is gone")
+    })
+    .await;
 
     let again = app.ok(&[]).await;
     assert!(

@@ -62,7 +62,6 @@ macro_rules! size {
     };
 }
 
-/// The jobs that a claim may take, and from where on.
 /// Notes how far a job's programs were taken; they come in their order.
 fn reach(
     floors: &mut Vec<Floor>,
@@ -87,6 +86,24 @@ fn reach(
     }
 }
 
+/// The beginning of each job that has something available: also of those of which nothing was among the
+/// best.
+fn beginnings(request: &ClaimRequest, present: &str) -> Vec<Floor> {
+    let present: Vec<(String, String)> = serde_json::from_str(present).unwrap_or_default();
+    let known = |job: &str| request.jobs.others || request.jobs.names.contains(job);
+    present
+        .into_iter()
+        .filter(|(_, job)| known(job))
+        .map(|(queue, job)| Floor {
+            queue,
+            job,
+            order_key: i64::MIN,
+            id: 0,
+        })
+        .collect()
+}
+
+// The jobs that a claim may take, and from where on.
 macro_rules! from_the_beginning {
     () => {
         concat!(
@@ -123,8 +140,9 @@ macro_rules! from_the_floors {
     };
 }
 
+// `present`: what a claim from the beginning tells of the jobs that have something available.
 macro_rules! claim {
-    ($from:expr) => {
+    ($from:expr, $present:literal) => {
         concat!(
             "WITH RECURSIVE ",
             $from,
@@ -176,7 +194,9 @@ macro_rules! claim {
                COALESCE(program_data::text, 'null'), COALESCE(job_data::text, '{}'), outputs::text,
                COALESCE(step, 0)::bigint, COALESCE(step_retry_count, 0)::bigint,
                child_ordinal::bigint, crashes::bigint, COALESCE(job, ''),
-               queue, COALESCE(order_key, 0)
+               queue, COALESCE(order_key, 0), ",
+            $present,
+            "
              FROM (SELECT) one LEFT JOIN taken ON TRUE ORDER BY order_key, id"
         )
     };
@@ -194,14 +214,17 @@ pub(super) fn best(request: &ClaimRequest) -> Statement<'_> {
         // Of an unknown job there is room where unknown jobs are taken.
         let others = if request.jobs.others { slots } else { 0 };
         let names = || request.jobs.names.iter().copied();
-        sql(claim!(from_the_beginning!()))
-            .texts(request.queues.iter().map(|queue| Some(queue.into())))
-            .int(others)
-            .texts(names().map(|name| Some(name.into())))
-            .ints(names().map(|name| Some(number(request.room_for(name)))))
+        sql(claim!(
+            from_the_beginning!(),
+            "(SELECT jsonb_agg(jsonb_build_array(queue, job))::text FROM allowed)"
+        ))
+        .texts(request.queues.iter().map(|queue| Some(queue.into())))
+        .int(others)
+        .texts(names().map(|name| Some(name.into())))
+        .ints(names().map(|name| Some(number(request.room_for(name)))))
     } else {
         let floors = || request.floors.iter();
-        sql(claim!(from_the_floors!()))
+        sql(claim!(from_the_floors!(), "NULL"))
             .texts(floors().map(|floor| Some(floor.queue.as_str().into())))
             .texts(floors().map(|floor| Some(floor.job.as_str().into())))
             .ints(floors().map(|floor| Some(number(request.room_for(&floor.job)))))
@@ -232,6 +255,7 @@ async fn take(
         (Count, BigInt, Count, Count, Count),
         (Words, Words, Words, Words, Words),
         (Count, Count, Count, Count, Words, Words, Count),
+        Words,
     );
     type Row = (
         (Option<i64>, i64, Option<i64>, Option<i64>, Option<i64>),
@@ -251,6 +275,7 @@ async fn take(
             Option<String>,
             Option<i64>,
         ),
+        Option<String>,
     );
     let statement = best(request);
     let suspect_from = i64::from(request.suspect_from());
@@ -264,8 +289,11 @@ async fn take(
     let (wanted, locked) = rows
         .first()
         .map_or((0, 0), |row| (row.0.0.unwrap_or(0), row.0.1));
+    if let Some(present) = rows.first().and_then(|row| row.3.as_deref()) {
+        claimed.floors = beginnings(request, present);
+    }
     for row in rows {
-        let ((_, _, Some(id), Some(token), Some(rev)), texts, numbers) = row else {
+        let ((_, _, Some(id), Some(token), Some(rev)), texts, numbers, _) = row else {
             continue;
         };
         let (run_id, jobs, program_data, job_data, outputs) = texts;

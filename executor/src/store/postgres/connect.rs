@@ -94,8 +94,9 @@ impl Address {
         let patience = (lease / 3).max(Duration::from_millis(500));
         config.connect_timeout(patience);
         config.tcp_user_timeout(patience);
-        config.keepalives_idle(patience);
-        config.keepalives_interval(patience / 3);
+        // The system counts these in whole seconds, and takes no zero.
+        config.keepalives_idle(patience.max(Duration::from_secs(1)));
+        config.keepalives_interval((patience / 3).max(Duration::from_secs(1)));
         config.keepalives_retries(3);
         if config.get_application_name().is_none() {
             config.application_name("executor");

@@ -559,7 +559,6 @@ impl<D: Database> Inner<D> {
             let same = |known: &&mut Floor| known.queue == floor.queue && known.job == floor.job;
             match looked.floors.iter_mut().find(same) {
                 Some(known) => *known = floor,
-                // Where a claim has begun beyond the beginning, it knows no job that others don't.
                 None => looked.floors.push(floor),
             }
         }
