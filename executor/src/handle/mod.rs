@@ -159,14 +159,12 @@ impl Executor {
         self.store().stats().await
     }
 
-    /// The live workers: those that gave a sign within three leases.
+    /// The live workers: those that gave a sign within their lease.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn workers(&self) -> Result<Vec<WorkerInfo>> {
-        self.store()
-            .workers(self.0.config.worker.lease.saturating_mul(3))
-            .await
+        self.store().workers().await
     }
 
     /// What happens in this process's workers from now on.

@@ -126,8 +126,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Takes this worker off the list.
     fn deregister(&self, worker: WorkerId) -> StoreFuture<'_, ()>;
 
-    /// Workers that were seen within the time.
-    fn workers(&self, within: Duration) -> StoreFuture<'_, Vec<WorkerInfo>>;
+    /// Workers that live.
+    fn workers(&self) -> StoreFuture<'_, Vec<WorkerInfo>>;
 
     /// Hears when something may have become due.
     fn listener(&self) -> Box<dyn Listener + '_>;

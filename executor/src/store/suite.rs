@@ -977,7 +977,7 @@ pub(super) async fn the_end_of_a_worker_gives_its_programs_back(stage: Stage) {
         Written::Committed
     );
     stage.store.deregister(stage.worker).await.expect("reached");
-    assert!(stage.store.workers(LEASE).await.expect("read").is_empty());
+    assert!(stage.store.workers().await.expect("read").is_empty());
     let next = Stage {
         store: Arc::clone(&stage.store),
         worker: WorkerId::new(),

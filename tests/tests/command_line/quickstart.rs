@@ -15,7 +15,8 @@ async fn the_quickstart_goes_on_after_a_kill() {
     let run_id = list[0]["run_id"].as_str().expect("a text");
     until("its worker is gone", async || {
         let shown = app.ok(&["show", run_id]).await;
-        shown.contains("its worker is gone")
+        // On a server, nobody knows before its lease is over.
+        shown.contains("its worker is gone") || shown.contains("no live worker")
     })
     .await;
 

@@ -190,7 +190,7 @@ macro_rules! claim {
                FROM chosen c WHERE p.id = c.id
                RETURNING p.*)
              SELECT (SELECT sum(number) FROM wanted)::bigint, (SELECT count(*) FROM locked),
-               id, token, rev, COALESCE(run_id, ''), jobs::text,
+               id::bigint, token, rev, COALESCE(run_id, ''), jobs::text,
                COALESCE(program_data::text, 'null'), COALESCE(job_data::text, '{}'), outputs::text,
                COALESCE(step, 0)::bigint, COALESCE(step_retry_count, 0)::bigint,
                child_ordinal::bigint, crashes::bigint, COALESCE(job, ''),
@@ -324,7 +324,7 @@ async fn take(
 }
 
 const DUE: &str = "
-SELECT id, token, CASE WHEN lease_until IS NULL THEN 0 ELSE 1 END::bigint, crashes::bigint
+SELECT id::bigint, token, CASE WHEN lease_until IS NULL THEN 0 ELSE 1 END::bigint, crashes::bigint
 FROM {t} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
   AND COALESCE(lease_until, available_at) <= {now_ms}
   AND (lease_until IS NULL OR ? = 1)

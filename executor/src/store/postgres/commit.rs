@@ -122,7 +122,7 @@ impl<'a> Group<'a> {
                  LIMIT 1 FOR UPDATE SKIP LOCKED) p)
              UPDATE {{t}} p SET rev = p.rev + 1, updated_at = {{now}}, {set}
              FROM l WHERE p.id = l.wid
-             RETURNING p.id, p.queue IN (
+             RETURNING p.id::bigint, p.queue IN (
                SELECT q.name FROM {{table queues}} q WHERE q.paused_at IS NOT NULL)"
         );
         let statement = composed(text)

@@ -21,7 +21,7 @@ use crate::store::{
 macro_rules! held {
     ($lock:literal) => {
         concat!(
-            "SELECT p.id FROM unnest(?, ?) AS w (wid, wtoken) CROSS JOIN LATERAL (
+            "SELECT p.id::bigint FROM unnest(?, ?) AS w (wid, wtoken) CROSS JOIN LATERAL (
                SELECT p.id FROM {t} p WHERE p.id = w.wid AND p.token = w.wtoken AND p.worker = ?
                  AND p.finished_at IS NULL LIMIT 1",
             $lock,
@@ -39,7 +39,7 @@ pub(super) fn renew(worker: WorkerId, lease: Duration, held: &[Held]) -> Stateme
         held!(" FOR UPDATE SKIP LOCKED"),
         ") UPDATE {t} p SET lease_until = {now_ms} + ?, ready = 0
          FROM l WHERE p.id = l.id
-         RETURNING p.id, CASE WHEN p.errored_at IS NULL THEN 0 ELSE 1 END"
+         RETURNING p.id::bigint, CASE WHEN p.errored_at IS NULL THEN 0 ELSE 1 END"
     );
     sql(RENEW)
         .ints(held.iter().map(|held| Some(held.id)))

@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use self::connect::Server;
 use super::{
     ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
-    server::{Begin, Database, Inner, ServerSession, ServerStore, Straight, Whose},
+    server::{Begin, Database, Inner, ServerSession, ServerStore, Straight, Whose, kind_of},
     sql::{
         Outcome, Session,
         schema::Schema,
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
 };
 
 /// PostgreSQL's connection, for a job's [`Tx`](crate::Tx).
@@ -198,7 +198,7 @@ impl Database for Postgres {
             _ => "",
         };
         Error::new(
-            ErrorKind::Store,
+            kind_of(&error),
             format!("the database {}: {message}{advice}", self.server),
         )
     }

@@ -82,6 +82,9 @@ async fn store_all<D: Database>(
             ))
         };
         match created {
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return split(store, programs, error).await;
+            }
             Err(error) if error.kind() == ErrorKind::Store && tried < 3 => {
                 // What the database refuses is refused again, and soon told.
                 if let Some(refused) = refused(store, programs).await {

@@ -24,9 +24,9 @@ pub(super) use self::{
     session::{Begin, ServerSession},
 };
 use super::{
-    ClaimRequest, Claimed, Created, Fence, Filter, Floor, Held, Listener, NewProgram, ProgramInfo,
-    Pulse, Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord,
-    Written, foreign_connection,
+    ClaimRequest, Claimed, ClaimedProgram, Created, Fence, Filter, Floor, Held, Listener,
+    NewProgram, ProgramInfo, Pulse, Stats, StepWrite, Store, StoreFuture, Target, WorkerId,
+    WorkerInfo, WorkerRecord, Written, foreign_connection,
     sql::{
         self, Outcome, Session, control, query, report,
         schema::Schema,
@@ -189,6 +189,32 @@ struct Looked {
     from_the_beginning: Option<tokio::time::Instant>,
     /// How many claims in a row have got nothing of what others were taking.
     in_vain: u32,
+    /// The bytes of a program, on average over the last ones taken; zero: not known yet.
+    bytes: usize,
+}
+
+impl Looked {
+    /// How many programs to ask for: twice what the byte budget is likely to let in, or a claim of large
+    /// ones would read many that it can't take.
+    fn slots(&self, request: &ClaimRequest) -> usize {
+        let likely = request.bytes.checked_div(self.bytes).unwrap_or(usize::MAX);
+        request.slots.min(likely.saturating_mul(2).max(1))
+    }
+
+    fn has_seen(&mut self, programs: &[ClaimedProgram]) {
+        let bytes: usize = programs.iter().map(|program| program.bytes).sum();
+        if let Some(average) = bytes.checked_div(programs.len()) {
+            self.bytes = average.max(self.bytes.midpoint(average));
+        }
+    }
+
+    /// A claim has failed: it may have taken too long for what it was to read, and the next asks for
+    /// less.
+    fn has_failed(&mut self, request: &ClaimRequest) {
+        let asked = request.bytes / request.slots.max(1);
+        let larger = self.bytes.max(asked).saturating_mul(4);
+        self.bytes = larger.min(request.bytes);
+    }
 }
 
 impl<D: Database> ServerStore<D> {
@@ -347,13 +373,19 @@ impl<D: Database> Store for ServerStore<D> {
         Box::pin(async move {
             let began = tokio::time::Instant::now();
             let look = self.0.looked_long_ago();
+            let slots = self.0.looked().slots(&request);
+            let floors = self.0.floors();
             let request = ClaimRequest {
-                floors: self.0.floors(),
+                slots,
+                floors,
                 ..request
             };
             let claimed = verb!(self.0, claims, Engine, self.0.deadline, |s| D::claim(
                 s, &request, look
             ));
+            if claimed.is_err() {
+                self.0.looked().has_failed(&request);
+            }
             self.0.has_looked(&request, look, began, claimed)
         })
     }
@@ -423,8 +455,8 @@ impl<D: Database> Store for ServerStore<D> {
         change!(self, |s| sql::workers::deregister(s, worker))
     }
 
-    fn workers(&self, within: Duration) -> StoreFuture<'_, Vec<WorkerInfo>> {
-        look!(self, |s| sql::workers::live(s, within))
+    fn workers(&self) -> StoreFuture<'_, Vec<WorkerInfo>> {
+        look!(self, |s| sql::workers::live(s))
     }
 
     fn listener(&self) -> Box<dyn Listener + '_> {
@@ -526,6 +558,7 @@ impl<D: Database> Inner<D> {
         } else {
             claimed.next_due = looked.next_due.map(|at| at.saturating_duration_since(now));
         }
+        looked.has_seen(&claimed.programs);
         self.has_taken(&mut looked, request, &mut claimed);
         if claimed.contended && claimed.programs.is_empty() {
             // Others are taking the same programs: what they leave is to be had in a moment.
@@ -630,6 +663,25 @@ impl<D: Database> Inner<D> {
         // It may just have gone away.
         can_hold(&[], &[]).await.ok()?;
         Some(Error::new(ErrorKind::InvalidData, error.to_string()))
+    }
+}
+
+/// A constraint of the tables refuses this data alone (SEMANTICS §1.4); everything else may go better
+/// later.
+pub(super) fn kind_of(error: &diesel::result::Error) -> ErrorKind {
+    use diesel::result::{DatabaseErrorKind as Kind, Error::DatabaseError};
+
+    match error {
+        DatabaseError(
+            Kind::UniqueViolation
+            | Kind::ForeignKeyViolation
+            | Kind::NotNullViolation
+            | Kind::CheckViolation
+            | Kind::RestrictViolation
+            | Kind::ExclusionViolation,
+            _,
+        ) => ErrorKind::InvalidData,
+        _ => ErrorKind::Store,
     }
 }
 

@@ -1,7 +1,5 @@
 //! The list of workers.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 
 use super::{Outcome, Session, millis, number, rows, statement::sql};
@@ -44,14 +42,12 @@ pub(in crate::store) async fn seen<S: Session>(s: &mut S, worker: WorkerId) -> O
     Ok(())
 }
 
-pub(in crate::store) async fn live<S: Session>(
-    s: &mut S,
-    within: Duration,
-) -> Outcome<Vec<WorkerInfo>> {
+/// Who was heard of within its lease: three heartbeats.
+pub(in crate::store) async fn live<S: Session>(s: &mut S) -> Outcome<Vec<WorkerInfo>> {
     const LIVE: &str = "
         SELECT {object}('id', id, 'host', host, 'pid', pid, 'queues', queues, 'slots', slots,
           'started_at', started_at, 'seen_at', seen_at)
-        FROM {table workers} WHERE seen_at >= {now_ms} - ? ORDER BY started_at";
+        FROM {table workers} WHERE seen_at >= {now_ms} - lease ORDER BY started_at";
     #[derive(Deserialize)]
     struct Row {
         id: String,
@@ -62,7 +58,7 @@ pub(in crate::store) async fn live<S: Session>(
         started_at: i64,
         seen_at: i64,
     }
-    let found = rows::<_, Row>(s, sql(LIVE).int(millis(within))).await?;
+    let found = rows::<_, Row>(s, sql(LIVE)).await?;
     let info = |row: Row| WorkerInfo {
         id: row.id,
         host: row.host,

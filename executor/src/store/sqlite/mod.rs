@@ -272,9 +272,9 @@ impl Store for SqliteStore {
         })
     }
 
-    fn workers(&self, within: Duration) -> StoreFuture<'_, Vec<WorkerInfo>> {
+    fn workers(&self) -> StoreFuture<'_, Vec<WorkerInfo>> {
         let locks = self.locks.clone();
-        Box::pin(self.read(async move |s| workers::live(s, within, &locks).await))
+        Box::pin(self.read(async move |s| workers::live(s, &locks).await))
     }
 
     fn listener(&self) -> Box<dyn Listener + '_> {

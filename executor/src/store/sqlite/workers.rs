@@ -119,12 +119,8 @@ pub(super) async fn register(
     sql::workers::register(s, worker).await
 }
 
-pub(super) async fn live(
-    s: &mut SqliteSession<'_>,
-    within: Duration,
-    locks: &Locks,
-) -> Outcome<Vec<WorkerInfo>> {
-    let mut live = sql::workers::live(s, within).await?;
+pub(super) async fn live(s: &mut SqliteSession<'_>, locks: &Locks) -> Outcome<Vec<WorkerInfo>> {
+    let mut live = sql::workers::live(s).await?;
     live.retain(|worker| !locks.is_dead(&worker.id));
     Ok(live)
 }
