@@ -1,9 +1,12 @@
 //! Where a test's store is: a file of its own, or a database of its own on a server.
 
 use diesel::sql_query;
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncMysqlConnection, AsyncPgConnection};
 
-use crate::{Store, sql::aside};
+use crate::{
+    Store,
+    sql::{aside, on_a_server},
+};
 
 /// A database that is dropped with it.
 #[derive(Debug)]
@@ -41,12 +44,17 @@ impl Database {
 
     fn administer(&self, statement: &str) -> diesel::QueryResult<usize> {
         match self.store {
-            Store::Postgres => aside(async {
-                let mut conn = AsyncPgConnection::establish(&self.server).await;
-                let conn = conn.as_mut().expect("the test server is there");
-                sql_query(statement).execute(conn).await
-            }),
-            Store::Sqlite | Store::MySql => unreachable!("it has no server"),
+            Store::Postgres => aside(on_a_server!(
+                AsyncPgConnection,
+                self.server,
+                execute(statement)
+            )),
+            Store::MySql => aside(on_a_server!(
+                AsyncMysqlConnection,
+                self.server,
+                execute(statement)
+            )),
+            Store::Sqlite => unreachable!("it has no server"),
         }
     }
 }

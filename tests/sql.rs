@@ -6,7 +6,7 @@ use diesel::{
     Connection, QueryableByName, SqliteConnection, connection::SimpleConnection, sql_query,
     sql_types,
 };
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel_async::{AsyncConnection, AsyncMysqlConnection, AsyncPgConnection};
 
 use crate::{Fresh, Store};
 
@@ -16,6 +16,18 @@ struct Row {
     #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
     value: Option<String>,
 }
+
+/// A statement on a connection of its own.
+macro_rules! on_a_server {
+    ($Conn:ty, $url:expr, $verb:ident($text:expr)) => {
+        async {
+            let mut conn = <$Conn>::establish(&$url).await;
+            let conn = conn.as_mut().expect("the test server is there");
+            diesel_async::RunQueryDsl::$verb(sql_query($text), conn).await
+        }
+    };
+}
+pub(crate) use on_a_server;
 
 impl Fresh {
     /// A connection of its own to the database file.
@@ -89,12 +101,12 @@ impl Fresh {
     pub fn sql(&self, text: &str) -> usize {
         let done = match self.store() {
             Store::Sqlite => diesel::RunQueryDsl::execute(sql_query(text), &mut self.connection()),
-            Store::Postgres => aside(async {
-                let mut conn = AsyncPgConnection::establish(&self.url()).await;
-                let conn = conn.as_mut().expect("a connection");
-                diesel_async::RunQueryDsl::execute(sql_query(text), conn).await
-            }),
-            Store::MySql => todo!("comes with its adapter"),
+            Store::Postgres => {
+                aside(on_a_server!(AsyncPgConnection, self.url(), execute(text)))
+            }
+            Store::MySql => {
+                aside(on_a_server!(AsyncMysqlConnection, self.url(), execute(text)))
+            }
         };
         done.unwrap_or_else(|e| panic!("{text}: {e}"))
     }
@@ -114,12 +126,12 @@ impl Fresh {
             Store::Sqlite => {
                 diesel::RunQueryDsl::get_result(sql_query(&text), &mut self.connection())
             }
-            Store::Postgres => aside(async {
-                let mut conn = AsyncPgConnection::establish(&self.url()).await;
-                let conn = conn.as_mut().expect("a connection");
-                diesel_async::RunQueryDsl::get_result(sql_query(&text), conn).await
-            }),
-            Store::MySql => todo!("comes with its adapter"),
+            Store::Postgres => {
+                aside(on_a_server!(AsyncPgConnection, self.url(), get_result(&text)))
+            }
+            Store::MySql => {
+                aside(on_a_server!(AsyncMysqlConnection, self.url(), get_result(&text)))
+            }
         };
         row.unwrap_or_else(|e| panic!("{text}: {e}")).value
     }
