@@ -1,0 +1,132 @@
+//! Writes of running programs: one statement locks those that are as their workers know them, and
+//! one for each arrow writes them.
+//!
+//! A row that some client holds locked is passed over, so that nobody's forgotten transaction holds
+//! up the others (SEMANTICS §1.3).
+
+use std::collections::HashMap;
+
+use diesel::sql_types::BigInt;
+
+use super::{MySession, rows::Rows};
+use crate::store::{
+    StepWrite,
+    server::Straight,
+    sql::{
+        Outcome, Session,
+        arrow::{self, Arrow},
+        statement::{Statement, Texts, Value, composed},
+    },
+};
+
+/// Writes those that are as their workers know them.
+pub(super) async fn commit(s: &mut MySession, writes: &[StepWrite]) -> Outcome<Vec<Straight>> {
+    let groups = groups(writes);
+    let locked = s
+        .rows::<(BigInt, BigInt), (i64, i64)>(lock(&groups))
+        .await?;
+    let locked: HashMap<i64, i64> = locked.into_iter().collect();
+    for group in groups {
+        if let Some(statement) = group.write(s.filler(), |id| locked.contains_key(&id)) {
+            s.run(statement).await?;
+        }
+    }
+    let straight = |write: &StepWrite| match locked.get(&write.fence.id) {
+        Some(0) => Straight::Written,
+        Some(_) => Straight::Paused,
+        None => Straight::Not,
+    };
+    Ok(writes.iter().map(straight).collect())
+}
+
+/// The writes that take one arrow, and their values.
+pub(super) struct Group<'a> {
+    arrow: &'static Arrow,
+    writes: Vec<(&'a StepWrite, Vec<Value<'a>>)>,
+}
+
+/// The writes by their arrows.
+pub(super) fn groups(writes: &[StepWrite]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for write in writes {
+        let (arrow, values) = arrow::of(write);
+        let same = groups
+            .iter_mut()
+            .find(|group| std::ptr::eq(group.arrow, arrow));
+        match same {
+            Some(group) => group.writes.push((write, values)),
+            None => groups.push(Group {
+                arrow,
+                writes: vec![(write, values)],
+            }),
+        }
+    }
+    groups
+}
+
+/// Locks the rows, and tells which of them are of a paused queue.
+pub(super) fn lock(groups: &[Group<'_>]) -> Statement<'static> {
+    let mut rows = Rows::new();
+    let mut only = String::new();
+    for (at, group) in (0..).zip(groups) {
+        if !group.arrow.only.is_empty() {
+            only.push_str(&format!(
+                " AND (w.warrow <> {at} OR (1 = 1{}))",
+                group.arrow.only
+            ));
+        }
+        for (write, _) in &group.writes {
+            let fence = write.fence;
+            rows.push(
+                &[fence.id, fence.token, fence.rev, at].map(|number| Value::Int(Some(number))),
+            );
+        }
+    }
+    let text = format!(
+        "SELECT p.id, (SELECT COUNT(*) FROM {{table queues}} WHERE paused_at IS NOT NULL) > 0
+           AND p.queue IN (SELECT q.name FROM {{table queues}} q WHERE q.paused_at IS NOT NULL)
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (wid BIGINT PATH '$[0]', wtoken BIGINT PATH '$[1]',
+             wrev BIGINT PATH '$[2]', warrow BIGINT PATH '$[3]')) w
+           STRAIGHT_JOIN {{t}} p FORCE INDEX (PRIMARY) ON p.id = w.wid
+         WHERE p.token = w.wtoken AND p.rev = w.wrev AND p.ready = 0 AND p.errored_at IS NULL
+           AND p.finished_at IS NULL{only} FOR UPDATE SKIP LOCKED"
+    );
+    composed(text).text(rows.into_text())
+}
+
+impl Group<'_> {
+    /// Writes those rows that are locked.
+    pub(super) fn write(
+        &self,
+        texts: &Texts,
+        locked: impl Fn(i64) -> bool,
+    ) -> Option<Statement<'static>> {
+        let mut rows = Rows::new();
+        let mut columns = String::new();
+        let mut any = false;
+        for (write, values) in &self.writes {
+            if !locked(write.fence.id) {
+                continue;
+            }
+            if !any {
+                for (at, value) in (1..).zip(values) {
+                    let kind = match value {
+                        Value::Int(_) | Value::Ints(_) => "BIGINT",
+                        Value::Text(_) | Value::Texts(_) => "LONGTEXT CHARACTER SET utf8mb4",
+                    };
+                    columns.push_str(&format!(", c{at} {kind} PATH '$[{at}]'"));
+                }
+            }
+            any = true;
+            let id = Value::Int(Some(write.fence.id));
+            rows.push(std::iter::once(&id).chain(values));
+        }
+        let set = self.arrow.set_from_columns(texts, "w");
+        let text = format!(
+            "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (wid BIGINT PATH '$[0]'{columns})) w
+               STRAIGHT_JOIN {{t}} p FORCE INDEX (PRIMARY) ON p.id = w.wid
+             SET p.rev = p.rev + 1, updated_at = {{now}}, {set}"
+        );
+        any.then(|| composed(text).text(rows.into_text()))
+    }
+}
