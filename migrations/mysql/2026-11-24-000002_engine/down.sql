@@ -1,7 +1,9 @@
--- The indexes go with their columns.
 ALTER TABLE {t}
+  DROP INDEX {name wake},
+  DROP INDEX {name unique_key},
   DROP INDEX {name run_id},
   DROP INDEX {name errored},
+  DROP INDEX {name parent},
   DROP COLUMN wake_queue, DROP COLUMN wake_job, DROP COLUMN wake_at, DROP COLUMN held_key,
   DROP COLUMN name, DROP COLUMN queue, DROP COLUMN attributes, DROP COLUMN outputs,
   DROP COLUMN errors, DROP COLUMN parent_run_id, DROP COLUMN child_ordinal, DROP COLUMN job,

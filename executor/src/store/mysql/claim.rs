@@ -113,8 +113,8 @@ pub(super) fn look(request: &ClaimRequest) -> Statement<'static> {
         words!("q"),
         " STRAIGHT_JOIN ",
         words!("j"),
-        " WHERE (SELECT 1 FROM {table queues} p
-             WHERE p.name = q.word AND p.paused_at IS NOT NULL LIMIT 1) IS NULL
+        " WHERE (SELECT 1 FROM {table queues} c
+             WHERE c.name = q.word AND c.paused_at IS NOT NULL LIMIT 1) IS NULL
            AND (SELECT 1 FROM {t} p FORCE INDEX ({name wake})
              WHERE p.wake_queue = q.word AND p.wake_job = j.word LIMIT 1) IS NOT NULL
          UNION ALL ",
@@ -156,7 +156,7 @@ async fn survey(s: &mut MySession, request: &ClaimRequest, begun: bool) -> Outco
 pub(super) fn next_job(queue: &str, behind: &str) -> Statement<'static> {
     const NEXT: &str = "
         SELECT wake_job FROM {t} FORCE INDEX ({name wake})
-        WHERE wake_queue = ? AND wake_job > ? ORDER BY wake_queue, wake_job LIMIT 1";
+        WHERE wake_queue = ? AND wake_job > ? ORDER BY wake_job LIMIT 1";
     sql(NEXT).text(queue.to_owned()).text(behind.to_owned())
 }
 
@@ -221,7 +221,7 @@ pub(super) fn best(request: &ClaimRequest, pairs: &[Pair]) -> Statement<'static>
         format!(
             "(SELECT {at} AS place, wake_at AS at FROM {{t}} FORCE INDEX ({{name wake}})
               WHERE wake_queue = ? AND wake_job = ? AND wake_at >= ? AND crashes < ?
-              ORDER BY wake_queue, wake_job, wake_at, id LIMIT ?)"
+              ORDER BY wake_at, id LIMIT ?)"
         )
     };
     let all: Vec<String> = (0..pairs.len()).map(one).collect();
@@ -241,7 +241,7 @@ pub(super) fn lock(request: &ClaimRequest, pair: &Pair, most: usize) -> Statemen
     const LOCK: &str = "
         SELECT wake_at, id, crashes FROM {t} FORCE INDEX ({name wake})
         WHERE wake_queue = ? AND wake_job = ? AND wake_at >= ? AND crashes < ?
-        ORDER BY wake_queue, wake_job, wake_at, id LIMIT ? FOR UPDATE SKIP LOCKED";
+        ORDER BY wake_at, id LIMIT ? FOR UPDATE SKIP LOCKED";
     sql(LOCK)
         .text(pair.queue.clone())
         .text(pair.job.clone())
@@ -280,8 +280,8 @@ async fn take(
     }
     locked.sort_unstable_by_key(|row| (row.order_key, row.id));
     let all: usize = wanted.iter().sum();
-    // Of a single pair nobody has counted before how many there are.
-    claimed.contended = locked.len() < all && pairs.len() > 1;
+    // Of a single pair nobody has counted before how many there are, but that there are some.
+    claimed.contended = locked.len() < all && (pairs.len() > 1 || locked.is_empty());
     let mut suspects = request.suspects;
     let locked_all = locked.len();
     locked.retain(|row| {

@@ -27,8 +27,10 @@ pub(super) async fn commit(s: &mut MySession, writes: &[StepWrite]) -> Outcome<V
         .await?;
     let locked: HashMap<i64, i64> = locked.into_iter().collect();
     for group in groups {
-        if let Some(statement) = group.write(s.filler(), |id| locked.contains_key(&id)) {
-            s.run(statement).await?;
+        match group.write(s.filler(), |id| locked.contains_key(&id)) {
+            Some(Write::Values(statement)) => drop(s.run(statement).await?),
+            Some(Write::Alike(text)) => s.script(&text).await?,
+            None => {}
         }
     }
     let straight = |write: &StepWrite| match locked.get(&write.fence.id) {
@@ -94,30 +96,45 @@ pub(super) fn lock(groups: &[Group<'_>]) -> Statement<'static> {
     composed(text).text(rows.into_text())
 }
 
+/// How a group is written.
+pub(super) enum Write {
+    /// Each row with values of its own.
+    Values(Statement<'static>),
+    /// All rows alike: a text with their keys in it, which takes half the time of a join with a table
+    /// of values.
+    Alike(String),
+}
+
 impl Group<'_> {
     /// Writes those rows that are locked.
-    pub(super) fn write(
-        &self,
-        texts: &Texts,
-        locked: impl Fn(i64) -> bool,
-    ) -> Option<Statement<'static>> {
-        let mut rows = Rows::new();
+    pub(super) fn write(&self, texts: &Texts, locked: impl Fn(i64) -> bool) -> Option<Write> {
+        let writes = self.writes.iter();
+        let writes: Vec<_> = writes.filter(|(write, _)| locked(write.fence.id)).collect();
+        let (_, first) = writes.first()?;
+        let is_null = |value: &Value<'_>| matches!(value, Value::Int(None) | Value::Text(None));
+        if writes.iter().all(|(_, values)| values.iter().all(is_null)) {
+            let ids: Vec<_> = writes.iter().map(|(w, _)| w.fence.id.to_string()).collect();
+            let set = self
+                .arrow
+                .set
+                .replace("{?}", "NULL")
+                .replace("{json}", "NULL");
+            return Some(Write::Alike(format!(
+                "UPDATE {{t}} FORCE INDEX (PRIMARY) SET rev = rev + 1, updated_at = {{now}}, {set}
+                 WHERE id IN ({})",
+                ids.join(",")
+            )));
+        }
         let mut columns = String::new();
-        let mut any = false;
-        for (write, values) in &self.writes {
-            if !locked(write.fence.id) {
-                continue;
-            }
-            if !any {
-                for (at, value) in (1..).zip(values) {
-                    let kind = match value {
-                        Value::Int(_) | Value::Ints(_) => "BIGINT",
-                        Value::Text(_) | Value::Texts(_) => "LONGTEXT CHARACTER SET utf8mb4",
-                    };
-                    columns.push_str(&format!(", c{at} {kind} PATH '$[{at}]'"));
-                }
-            }
-            any = true;
+        for (at, value) in (1..).zip(first) {
+            let kind = match value {
+                Value::Int(_) | Value::Ints(_) => "BIGINT",
+                Value::Text(_) | Value::Texts(_) => "LONGTEXT CHARACTER SET utf8mb4",
+            };
+            columns.push_str(&format!(", c{at} {kind} PATH '$[{at}]'"));
+        }
+        let mut rows = Rows::new();
+        for (write, values) in writes {
             let id = Value::Int(Some(write.fence.id));
             rows.push(std::iter::once(&id).chain(values));
         }
@@ -127,6 +144,6 @@ impl Group<'_> {
                STRAIGHT_JOIN {{t}} p FORCE INDEX (PRIMARY) ON p.id = w.wid
              SET p.rev = p.rev + 1, updated_at = {{now}}, {set}"
         );
-        any.then(|| composed(text).text(rows.into_text()))
+        Some(Write::Values(composed(text).text(rows.into_text())))
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn due(takes_over: bool) -> Statement<'static> {
         FROM {t} FORCE INDEX ({name wake})
         WHERE wake_queue = '' AND wake_job = '' AND wake_at <= {now_ms}
           AND (lease_until IS NULL OR ? = 1)
-        ORDER BY wake_queue, wake_job, wake_at LIMIT ? FOR UPDATE SKIP LOCKED";
+        ORDER BY wake_at LIMIT ? FOR UPDATE SKIP LOCKED";
     sql(DUE).int(i64::from(takes_over)).int(number(MOST))
 }
 
