@@ -292,15 +292,20 @@ async fn take(
     claimed.programs = read(s, request, pairs, &locked, &mut claimed.floors).await?;
     let taken = claimed.programs.len();
     if taken > 0 {
-        const CLAIM: &str = concat!(
-            "UPDATE ",
-            by_id!(),
-            " SET p.token = p.token + 1, p.rev = p.rev + 1, p.ready = 0,
-                p.lease_until = {now_ms} + ?, p.worker = ?"
+        // Numbers and an identity of ours: nothing in it is from outside.
+        let ids = claimed
+            .programs
+            .iter()
+            .map(|program| program.fence.id.to_string());
+        let claim = format!(
+            "UPDATE {{t}} FORCE INDEX (PRIMARY) SET token = token + 1, rev = rev + 1, ready = 0,
+               lease_until = {{now_ms}} + {}, worker = '{}'
+             WHERE id IN ({});",
+            millis(request.lease),
+            request.worker,
+            ids.collect::<Vec<_>>().join(",")
         );
-        let ids = list(claimed.programs.iter().map(|program| program.fence.id));
-        let claim = sql(CLAIM).text(ids).int(millis(request.lease));
-        s.run(claim.text(request.worker.to_string())).await?;
+        s.last_script(claim).await?;
         for program in &mut claimed.programs {
             program.fence.token += 1;
             program.fence.rev += 1;
@@ -310,8 +315,8 @@ async fn take(
     Ok(())
 }
 
-/// Reads what is locked, and no more than there is room for in memory: a few first, and then as many as
-/// fit if the others are like them.
+/// Reads what is locked, and no more than there is room for in memory: first as many as fit if each were
+/// large, and then as many as fit if the others are like them.
 async fn read(
     s: &mut MySession,
     request: &ClaimRequest,
@@ -319,12 +324,13 @@ async fn read(
     locked: &[Locked],
     floors: &mut Vec<Floor>,
 ) -> Outcome<Vec<ClaimedProgram>> {
-    const FIRST: usize = 16;
+    const LARGE: usize = 512 << 10;
+    let first = (request.bytes / LARGE).clamp(1, 64);
     let mut programs: Vec<ClaimedProgram> = Vec::with_capacity(locked.len());
     let mut bytes = 0;
     while programs.len() < locked.len() {
         let next = match bytes / programs.len().max(1) {
-            0 if programs.is_empty() => FIRST,
+            0 if programs.is_empty() => first,
             average => (request.bytes.saturating_sub(bytes) / average.max(1)).max(1),
         };
         let from = programs.len();

@@ -19,18 +19,31 @@ use crate::store::{
     },
 };
 
-/// Writes those that are as their workers know them.
-pub(super) async fn commit(s: &mut MySession, writes: &[StepWrite]) -> Outcome<Vec<Straight>> {
+/// Writes those that are as their workers know them; `last`: and ends the transaction where it can, in
+/// one go with the last statements.
+pub(super) async fn commit(
+    s: &mut MySession,
+    writes: &[StepWrite],
+    last: bool,
+) -> Outcome<Vec<Straight>> {
     let groups = groups(writes);
     let locked = s
         .rows::<(BigInt, BigInt), (i64, i64)>(lock(&groups))
         .await?;
     let locked: HashMap<i64, i64> = locked.into_iter().collect();
+    let mut script = String::new();
     for group in groups {
         match group.write(s.filler(), |id| locked.contains_key(&id)) {
             Some(Write::Values(statement)) => drop(s.run(statement).await?),
-            Some(Write::Alike(text)) => s.script(&text).await?,
+            Some(Write::Alike(text)) => script.extend([text.as_str(), ";"]),
             None => {}
+        }
+    }
+    if !script.is_empty() {
+        if last {
+            s.last_script(script).await?;
+        } else {
+            s.script(&script).await?;
         }
     }
     let straight = |write: &StepWrite| match locked.get(&write.fence.id) {

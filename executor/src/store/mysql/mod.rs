@@ -140,12 +140,8 @@ impl Database for MySqlServer {
         claim::claim(s, request, look).await
     }
 
-    async fn commit(
-        s: &mut MySession,
-        writes: &[StepWrite],
-        _last: bool,
-    ) -> Outcome<Vec<Straight>> {
-        commit::commit(s, writes).await
+    async fn commit(s: &mut MySession, writes: &[StepWrite], last: bool) -> Outcome<Vec<Straight>> {
+        commit::commit(s, writes, last).await
     }
 
     async fn heartbeat(
@@ -251,6 +247,13 @@ impl MySession {
     {
         let (conn, texts) = self.before();
         Ok(RunQueryDsl::load(statement.filled::<ST>(texts), conn).await?)
+    }
+
+    /// Runs a text of statements, and ends the transaction in one go with it.
+    async fn last_script(&mut self, template: String) -> Outcome<()> {
+        self.script(&(template + "COMMIT")).await?;
+        self.has_ended();
+        Ok(())
     }
 }
 
