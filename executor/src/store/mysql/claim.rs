@@ -50,6 +50,10 @@ pub(super) async fn claim(
             pairs = seen.pairs;
         }
     }
+    if request.floors.is_empty() {
+        // Also of those of which nothing is among the best.
+        claimed.floors = pairs.iter().map(Pair::beginning).collect();
+    }
     pairs.retain(|pair| pair.room > 0);
     if !pairs.is_empty() {
         take(s, request, &pairs, &mut claimed).await?;
@@ -79,6 +83,15 @@ impl Pair {
             queue,
             job,
             from: i64::MIN,
+        }
+    }
+
+    fn beginning(&self) -> Floor {
+        Floor {
+            queue: self.queue.clone(),
+            job: self.job.clone(),
+            order_key: i64::MIN,
+            id: 0,
         }
     }
 

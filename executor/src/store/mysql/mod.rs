@@ -213,7 +213,7 @@ impl Database for MySqlServer {
     }
 
     async fn hear(_: Arc<Inner<Self>>, _: watch::Sender<u64>) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

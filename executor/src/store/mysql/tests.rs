@@ -43,6 +43,26 @@ async fn script(store: &ServerStore<MySqlServer>, texts: &[&str]) {
     done.expect("done");
 }
 
+/// A claim of programs at any job.
+fn request(slots: usize) -> ClaimRequest {
+    ClaimRequest {
+        worker: WorkerId::new(),
+        queues: vec!["default".to_owned()],
+        slots,
+        bytes: 1 << 20,
+        lease: Duration::from_secs(15),
+        max_crashes: 3,
+        jobs: Arc::new(KnownJobs {
+            names: ["a", "b"].into_iter().collect(),
+            others: true,
+        }),
+        room: Vec::new(),
+        running: Vec::new(),
+        suspects: 1,
+        floors: Vec::new(),
+    }
+}
+
 async fn texts_of(store: &ServerStore<MySqlServer>, query: &'static str) -> Vec<String> {
     let found = verb!(store.inner(), others, Look, MINUTE, |s| s.texts(sql(query)));
     found.expect("read")
@@ -59,22 +79,7 @@ async fn plans_do_not_depend_on_statistics() {
         return;
     };
     store.migrate().await.expect("tables");
-    let request = ClaimRequest {
-        worker: WorkerId::new(),
-        queues: vec!["default".to_owned()],
-        slots: 1000,
-        bytes: 1 << 20,
-        lease: Duration::from_secs(15),
-        max_crashes: 3,
-        jobs: Arc::new(KnownJobs {
-            names: ["a", "b"].into_iter().collect(),
-            others: false,
-        }),
-        room: Vec::new(),
-        running: Vec::new(),
-        suspects: 1,
-        floors: Vec::new(),
-    };
+    let request = request(1000);
     let pair = |job: &str, order_key| {
         let floor = Floor {
             queue: "default".to_owned(),
@@ -362,24 +367,9 @@ async fn a_locked_row_holds_up_nobody() {
     };
     let created = store.create(vec![program("a"), program("a")]).await;
     assert_eq!(created.expect("stored").len(), 2);
-    let worker = WorkerId::new();
-    let request = |slots| ClaimRequest {
-        worker,
-        queues: vec!["default".to_owned()],
-        slots,
-        bytes: 1 << 20,
-        lease: MINUTE,
-        max_crashes: 3,
-        jobs: Arc::new(KnownJobs {
-            names: ["a"].into_iter().collect(),
-            others: true,
-        }),
-        room: Vec::new(),
-        running: Vec::new(),
-        suspects: 1,
-        floors: Vec::new(),
-    };
-    let claimed = store.claim(request(2)).await.expect("claimed").programs;
+    let request = request(2);
+    let worker = request.worker;
+    let claimed = store.claim(request).await.expect("claimed").programs;
     let [first, second] = [claimed[0].fence, claimed[1].fence];
     let held = |fence: Fence| Held {
         id: fence.id,
