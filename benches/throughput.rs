@@ -29,7 +29,7 @@ struct Options {
     steps: usize,
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Finished programs that are in the table before (PostgreSQL).
+    /// Finished programs that are in the table before (on a server).
     #[arg(long, default_value_t = 0)]
     history: usize,
     /// The database.
@@ -182,7 +182,7 @@ async fn fill(url: &str, table: &str, options: &Options) -> executor::Result<(f6
     clear(url, table, options.store)?;
     let executor = connect(url, table, 1).await?;
     if options.history > 0 {
-        remember(url, table, options.history)?;
+        remember(url, table, options)?;
     }
     let program = || {
         let mut program = executor::DynProgram::new(());
@@ -228,15 +228,21 @@ fn clear(url: &str, table: &str, store: Store) -> executor::Result<()> {
                 &drops.concat(),
             ],
         )?,
-        Store::Mysql => {
-            return Err("benchmarks on MySQL drop no tables yet".into());
-        }
+        Store::Mysql => mysql(url, &drops.concat())?,
     }
     Ok(())
 }
 
 /// Programs that have finished long ago.
-fn remember(url: &str, table: &str, programs: usize) -> executor::Result<()> {
+fn remember(url: &str, table: &str, options: &Options) -> executor::Result<()> {
+    match options.store {
+        Store::Sqlite => Err("the embedded store gets no history".into()),
+        Store::Postgres => remember_in_postgres(url, table, options.history),
+        Store::Mysql => remember_in_mysql(url, table, options.history),
+    }
+}
+
+fn remember_in_postgres(url: &str, table: &str, programs: usize) -> executor::Result<()> {
     let fill = format!(
         "INSERT INTO {table} (run_id, jobs, step, token, rev, available_at, finished_at)
          SELECT gen_random_uuid(), '[\"first\", \"second\"]', 2, 1, 3, 0, now() - interval '1 day'
@@ -253,8 +259,45 @@ fn remember(url: &str, table: &str, programs: usize) -> executor::Result<()> {
     Ok(())
 }
 
+fn remember_in_mysql(url: &str, table: &str, programs: usize) -> executor::Result<()> {
+    let columns = "(run_id, jobs, step, token, rev, available_at, finished_at)";
+    let ended = r#"UUID(), '["first", "second"]', 2, 1, 3, 0, NOW(3) - INTERVAL 1 DAY"#;
+    mysql(
+        url,
+        &format!("INSERT INTO {table} {columns} SELECT {ended}"),
+    )?;
+    let mut there = 1;
+    while there < programs {
+        let more = there.min(programs - there).min(100_000);
+        let fill =
+            format!("INSERT INTO {table} {columns} SELECT {ended} FROM {table} LIMIT {more}");
+        mysql(url, &fill)?;
+        there += more;
+    }
+    mysql(url, &format!("ANALYZE TABLE {table}"))
+}
+
+/// Runs a text with MySQL's own client.
+fn mysql(url: &str, text: &str) -> executor::Result<()> {
+    let (_, rest) = url.split_once("://").ok_or("no URL")?;
+    let rest = rest.split('?').next().unwrap_or(rest);
+    let (login, place) = rest.split_once('@').unwrap_or(("root", rest));
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let (host, database) = place.split_once('/').ok_or("the URL names no database")?;
+    let (host, port) = host.split_once(':').unwrap_or((host, "3306"));
+    let done = Command::new("mysql")
+        .args(["--protocol=tcp", "-u", user, "-h", host, "-P", port])
+        .args(["-e", text, database])
+        .env("MYSQL_PWD", password)
+        .output()?;
+    ended(done, "mysql")
+}
+
 fn run(program: &str, arguments: &[&str]) -> executor::Result<()> {
-    let done = Command::new(program).args(arguments).output()?;
+    ended(Command::new(program).args(arguments).output()?, program)
+}
+
+fn ended(done: std::process::Output, program: &str) -> executor::Result<()> {
     if done.status.success() {
         return Ok(());
     }

@@ -61,10 +61,11 @@
 //!
 //! - `sqlite` (default): the embedded store.
 //! - `postgres`: the store on PostgreSQL.
+//! - `mysql`: the store on MySQL and MariaDB.
 //! - `cli` (default): the command line of `run()`.
 
 #![cfg_attr(
-    not(all(feature = "sqlite", feature = "postgres")),
+    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
     allow(
         dead_code,
         unused_imports,
@@ -105,6 +106,8 @@ pub use program::{DynProgram, IntoProgram, Program, ProgramExt};
 pub use retry::RetryPolicy;
 pub use run::run;
 pub use run_id::RunId;
+#[cfg(feature = "mysql")]
+pub use store::MySql;
 #[cfg(feature = "postgres")]
 pub use store::Pg;
 #[cfg(feature = "sqlite")]

@@ -4,6 +4,8 @@
 //! need by value and are whole when they return: a caller that goes away in between leaves
 //! nothing half done.
 
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
@@ -18,6 +20,8 @@ mod suite;
 
 use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 
+#[cfg(feature = "mysql")]
+pub use self::mysql::MySql;
 #[cfg(feature = "postgres")]
 pub use self::postgres::Pg;
 pub use self::row::{Attempted, ProgramInfo, ProgramState, QueueStats, Stats, WorkerInfo};
@@ -42,6 +46,8 @@ pub(crate) async fn connect(config: &Config) -> Result<Arc<dyn Store>> {
         Scheme::Sqlite => Ok(Arc::new(sqlite::SqliteStore::open(config).await?)),
         #[cfg(feature = "postgres")]
         Scheme::Postgres => Ok(Arc::new(postgres::open(config)?)),
+        #[cfg(feature = "mysql")]
+        Scheme::MySql => Ok(Arc::new(mysql::open(config)?)),
         #[allow(unreachable_patterns, reason = "where all stores are compiled in")]
         scheme => Err(Error::new(
             ErrorKind::Configuration,

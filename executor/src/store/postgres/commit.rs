@@ -110,7 +110,7 @@ impl<'a> Group<'a> {
             .map(|column| format!(", c{column}"))
             .collect();
         let places = ", ?".repeat(self.columns.len());
-        let set = places_as_columns(&texts.fill(self.arrow.set));
+        let set = self.arrow.set_from_columns(texts, "l");
         let only = self.arrow.only;
         let text = format!(
             "WITH w AS (SELECT * FROM unnest(?, ?, ?{places}) AS w (wid, wtoken, wrev{columns})
@@ -140,15 +140,3 @@ const FEW: &str = "wid + 0 = wid";
 /// That a program is under its lease, in words that no partial index is made for: an index over all
 /// running programs looks as good as the key while there are few.
 const UNFINISHED: &str = "p.ready < 1 AND COALESCE(p.errored_at, p.finished_at) IS NULL";
-
-/// The places of an arrow's values, as the columns in which the values of all its writes stand.
-fn places_as_columns(set: &str) -> String {
-    let mut text = String::with_capacity(set.len() + 16);
-    for (at, piece) in set.split('?').enumerate() {
-        if at > 0 {
-            text.push_str(&format!("l.c{at}"));
-        }
-        text.push_str(piece);
-    }
-    text
-}

@@ -14,7 +14,7 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use tokio_postgres::{NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -22,6 +22,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::{
     config::Config,
     error::{Error, ErrorKind, Result},
+    store::server::{certificates, url},
 };
 
 /// Where the server is, and how it is spoken to.
@@ -85,7 +86,8 @@ impl Address {
             let message = format!("the database URL {problem}");
             Error::new(ErrorKind::Configuration, message)
         };
-        let (url, options) = without_tls_options(url);
+        // What tokio-postgres does not know.
+        let (url, [mode, root]) = url::without(url, [&["sslmode"], &["sslrootcert"]]);
         let mut config = tokio_postgres::Config::from_str(&url).map_err(|e| {
             // Its own text never shows the password: it names the option.
             wrong(format!("can't be read: {}", crate::error::Chain(&e)))
@@ -101,12 +103,12 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("executor");
         }
-        let mode = options.mode.as_deref().unwrap_or("prefer");
+        let mode = mode.as_deref().unwrap_or("prefer");
         let (ssl_mode, check) = match mode {
             "disable" => (SslMode::Disable, None),
             "allow" | "prefer" => (SslMode::Prefer, Some(Check::Nothing)),
             // libpq checks the authority where it is told which.
-            "require" if options.root.is_some() => (SslMode::Require, Some(Check::Authority)),
+            "require" if root.is_some() => (SslMode::Require, Some(Check::Authority)),
             "require" => (SslMode::Require, Some(Check::Nothing)),
             "verify-ca" => (SslMode::Require, Some(Check::Authority)),
             "verify-full" => (SslMode::Require, Some(Check::Name)),
@@ -118,7 +120,7 @@ impl Address {
         };
         config.ssl_mode(ssl_mode);
         let tls = check
-            .map(|check| tls(check, options.root.as_deref()).map_err(wrong))
+            .map(|check| tls(check, root.as_deref()).map_err(wrong))
             .transpose()?;
         Ok(Self { config, tls })
     }
@@ -138,53 +140,6 @@ impl Address {
         };
         connected.map_err(Unreachable::Diesel)
     }
-}
-
-/// What of the URL tokio-postgres does not know.
-#[derive(Default)]
-struct TlsOptions {
-    mode: Option<String>,
-    root: Option<String>,
-}
-
-/// The URL without `sslmode` and `sslrootcert`, and what they were.
-fn without_tls_options(url: &str) -> (String, TlsOptions) {
-    let mut options = TlsOptions::default();
-    let Some((base, query)) = url.split_once('?') else {
-        return (url.to_owned(), options);
-    };
-    let mut rest = Vec::new();
-    for pair in query.split('&') {
-        match pair.split_once('=') {
-            Some(("sslmode", mode)) => options.mode = Some(mode.to_owned()),
-            Some(("sslrootcert", file)) => options.root = Some(decoded(file)),
-            _ => rest.push(pair),
-        }
-    }
-    (format!("{base}?{}", rest.join("&")), options)
-}
-
-/// A path out of a URL.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).and_then(|two| {
-            let two = std::str::from_utf8(two).ok()?;
-            u8::from_str_radix(two, 16).ok()
-        });
-        match (first, hex) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What of the server's certificate is checked.
@@ -231,23 +186,7 @@ fn tls(check: Check, root: Option<&str>) -> std::result::Result<MakeRustlsConnec
 /// The authorities of a file, or else the system's.
 fn roots(file: Option<&str>) -> std::result::Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    match file {
-        Some(file) if file != "system" => {
-            let certificates = CertificateDer::pem_file_iter(file)
-                .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
-                .map_err(|e| format!("has sslrootcert={file}, which can't be read: {e}"))?;
-            let (added, _) = roots.add_parsable_certificates(certificates);
-            if added == 0 {
-                return Err(format!(
-                    "has sslrootcert={file}, which holds no certificate"
-                ));
-            }
-        }
-        _ => {
-            let system = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(system.certs);
-        }
-    }
+    roots.add_parsable_certificates(certificates::authorities("sslrootcert", file)?);
     Ok(roots)
 }
 

@@ -31,6 +31,13 @@ pub(super) static DIALECT: Dialect = Dialect {
     locked: " FOR UPDATE",
     unlocked: " FOR UPDATE SKIP LOCKED",
     index: "",
+    available: " WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL",
+    dormant: " WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL",
+    // The two indexes of unfinished programs together hold them, and no others.
+    unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
+                   AND errored_at IS NULL UNION ALL SELECT id FROM {t} WHERE ready = 0
+                   AND finished_at IS NULL AND errored_at IS NULL)",
+    holds: "unique_key = ? AND finished_at IS NULL AND errored_at IS NULL",
 };
 
 macro_rules! migration {
@@ -39,6 +46,7 @@ macro_rules! migration {
             name: $name,
             up: include_str!(concat!("../../../migrations/postgres/", $name, "/up.sql")),
             compatible: false,
+            leaves: None,
         }
     };
 }

@@ -29,7 +29,9 @@ use tokio::sync::watch;
 use self::connect::Server;
 use super::{
     ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
-    server::{Begin, Database, Inner, ServerSession, ServerStore, Straight, Whose, kind_of},
+    server::{
+        Begin, Database, Inner, Purpose, ServerSession, ServerStore, Straight, Whose, kind_of,
+    },
     sql::{
         Outcome, Session,
         schema::Schema,
@@ -87,7 +89,7 @@ impl Database for Postgres {
     const SCHEMA: &'static Schema = &dialect::SCHEMA;
     const SLOW_POLL: Duration = Duration::from_secs(5);
 
-    async fn connect(&self) -> Result<AsyncPgConnection> {
+    async fn connect(&self, _purpose: Purpose) -> Result<AsyncPgConnection> {
         self.server.connect().await
     }
 

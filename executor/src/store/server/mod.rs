@@ -7,11 +7,13 @@
 //! Claims, commits and everything else have their own lanes of connections, so that none waits for
 //! another.
 
+pub(super) mod certificates;
 mod create;
 mod ear;
 mod pool;
 mod session;
 mod tx;
+pub(super) mod url;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 use self::pool::Lane;
 pub(super) use self::{
     ear::Bell,
+    pool::Purpose,
     session::{Begin, ServerSession},
 };
 use super::{
@@ -50,7 +53,7 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
     /// A new connection.
-    fn connect(&self) -> impl Future<Output = Result<Self::Conn>> + Send;
+    fn connect(&self, purpose: Purpose) -> impl Future<Output = Result<Self::Conn>> + Send;
 
     /// Asks the server for a sign of life.
     fn ping(conn: &mut Self::Conn) -> impl Future<Output = diesel::QueryResult<()>> + Send;
@@ -117,6 +120,13 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
         json: &[&str],
         texts: &[&str],
     ) -> impl Future<Output = Outcome<()>> + Send;
+
+    /// Whether a transaction that has failed so may succeed when it is begun once more: the database
+    /// has chosen it to give way to another one.
+    fn gives_way(error: &diesel::result::Error) -> bool {
+        let _ = error;
+        false
+    }
 
     /// An error of the database in the user's words.
     fn explain(&self, error: diesel::result::Error) -> Error;
@@ -222,12 +232,12 @@ impl<D: Database> ServerStore<D> {
     where
         D: Clone,
     {
-        let lane = |size| Lane::new(Arc::clone(&database), size);
+        let lane = |size| Lane::new(Arc::clone(&database), Purpose::Engine, size);
         Self(Arc::new(Inner {
             claims: lane(1),
             commits: lane(1),
             others: lane(6),
-            transactions: lane(tx::MOST),
+            transactions: Lane::new(Arc::clone(&database), Purpose::Jobs, tx::MOST),
             database: D::clone(&database),
             texts: Arc::new(texts),
             deadline: (lease / 3).max(Duration::from_millis(500)),
@@ -246,6 +256,22 @@ impl<D: Database> Inner<D> {
             Arc::clone(&self.texts),
             self.database.begin(begin),
         ))
+    }
+
+    /// Whether a transaction that has failed is to be begun once more; it has waited for a moment then.
+    pub(super) async fn goes_again(&self, failure: &sql::Failure, tried: &mut u32) -> bool {
+        const MOST: u32 = 8;
+        let again = match failure {
+            sql::Failure::Sql(error) => *tried < MOST && D::gives_way(error),
+            sql::Failure::Ours(_) => false,
+        };
+        if again {
+            *tried += 1;
+            // Not both at the same time again.
+            let pause = fastrand::u64(1..=4 << *tried);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        again
     }
 
     /// Waits for a verb, and not for ever: when the time has passed, its connection is closed.
@@ -272,10 +298,16 @@ macro_rules! verb {
         let store = &$store;
         store
             .within($deadline, async {
-                let mut session = store.session(&store.$lane, Begin::$begin).await?;
-                let $s = &mut session;
-                let done = $verb.await;
-                session.end(done).await
+                let mut tried = 0;
+                loop {
+                    let mut session = store.session(&store.$lane, Begin::$begin).await?;
+                    let $s = &mut session;
+                    let done = $verb.await;
+                    match session.end(done).await {
+                        Err(failure) if store.goes_again(&failure, &mut tried).await => {}
+                        done => break done,
+                    }
+                }
             })
             .await
     }};
@@ -749,7 +781,8 @@ impl<D: Database> Drop for Cleared<D> {
                 .build()
                 .expect("a runtime");
             runtime.block_on(async {
-                let mut conn = store.database.connect().await.expect("a connection");
+                let conn = store.database.connect(Purpose::Engine).await;
+                let mut conn = conn.expect("a connection");
                 // Another test's migration may hold up this one; then the schema stays.
                 let _ = conn.batch_execute(&script).await;
             });

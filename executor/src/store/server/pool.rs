@@ -17,13 +17,23 @@ use crate::{
     store::sql::{Failure, Outcome},
 };
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Purpose {
+    /// The engine's own transactions, which are over in a moment.
+    Engine,
+    /// Jobs' transactions, which take as long as the job does.
+    Jobs,
+}
+
 /// A pool of connections for one purpose. It connects when it must, and no earlier.
 pub(in crate::store) struct Lane<D: Database>(Pool<Connector<D>>);
 
 impl<D: Database> Lane<D> {
-    pub(super) fn new(database: Arc<D>, size: usize) -> Self {
+    pub(super) fn new(database: Arc<D>, purpose: Purpose, size: usize) -> Self {
         let pool = Pool::builder(Connector {
             database,
+            purpose,
             made: AtomicBool::new(false),
         })
         .max_size(size)
@@ -100,6 +110,7 @@ impl<D: Database> DerefMut for Leased<D> {
 /// Makes the connections of a lane.
 pub(in crate::store) struct Connector<D> {
     database: Arc<D>,
+    purpose: Purpose,
     made: AtomicBool,
 }
 
@@ -114,7 +125,7 @@ impl<D: Database> managed::Manager for Connector<D> {
     type Error = Error;
 
     async fn create(&self) -> Result<Self::Type, Error> {
-        let conn = self.database.connect().await?;
+        let conn = self.database.connect(self.purpose).await?;
         let first = !self.made.swap(true, Ordering::Relaxed);
         Ok(Connection { conn, first })
     }

@@ -34,6 +34,8 @@ pub(in crate::store) struct ServerSession<D: Database> {
     begin: Option<String>,
     /// Whether a transaction has begun and not ended.
     open: bool,
+    /// Whether the connection is closed at the end.
+    retires: bool,
 }
 
 impl<D: Database> ServerSession<D> {
@@ -43,6 +45,7 @@ impl<D: Database> ServerSession<D> {
             texts,
             begin,
             open: false,
+            retires: false,
         }
     }
 
@@ -53,6 +56,12 @@ impl<D: Database> ServerSession<D> {
         (&mut self.conn, &self.texts, begin)
     }
 
+    /// The connection and the texts, for a statement before the transaction begins.
+    #[cfg(feature = "mysql")]
+    pub(in crate::store) fn before(&mut self) -> (&mut D::Conn, &Texts) {
+        (&mut self.conn, &self.texts)
+    }
+
     pub(in crate::store) fn filler(&self) -> &Texts {
         &self.texts
     }
@@ -60,6 +69,11 @@ impl<D: Database> ServerSession<D> {
     /// The statement that was sent last has ended the transaction.
     pub(in crate::store) fn has_ended(&mut self) {
         self.open = false;
+    }
+
+    /// Something of this verb stays with the connection: it is not used again.
+    pub(in crate::store) fn retires(&mut self) {
+        self.retires = true;
     }
 
     /// The connection by itself.
@@ -91,11 +105,14 @@ impl<D: Database> ServerSession<D> {
                 if self.open {
                     self.conn.batch_execute("COMMIT").await?;
                 }
-                self.conn.give_back();
+                if !self.retires {
+                    self.conn.give_back();
+                }
                 Ok(done)
             }
             Err(Failure::Ours(error)) => {
-                if !self.open || self.conn.batch_execute("ROLLBACK").await.is_ok() {
+                let ended = !self.open || self.conn.batch_execute("ROLLBACK").await.is_ok();
+                if ended && !self.retires {
                     self.conn.give_back();
                 }
                 Err(Failure::Ours(error))

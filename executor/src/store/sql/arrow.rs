@@ -6,7 +6,7 @@
 
 use super::{
     history, millis,
-    statement::{Statement, Value, sql},
+    statement::{Statement, Texts, Value, sql},
 };
 use crate::store::{Change, Fence, StepWrite};
 
@@ -155,6 +155,20 @@ impl Arrow {
         }
         let statement = values.into_iter().fold(statement, Statement::value);
         fenced(statement, write.fence)
+    }
+
+    /// For many programs: the columns it sets, from `c1`, `c2`, … of a table of values.
+    #[cfg(feature = "server")]
+    pub(in crate::store) fn set_from_columns(&self, texts: &Texts, table: &str) -> String {
+        let set = texts.fill(self.set);
+        let mut text = String::with_capacity(set.len() + 16);
+        for (at, piece) in set.split('?').enumerate() {
+            if at > 0 {
+                text.push_str(&format!("{table}.c{at}"));
+            }
+            text.push_str(piece);
+        }
+        text
     }
 }
 

@@ -50,9 +50,7 @@ pub(in crate::store) fn row(new: &NewProgram) -> Row<'_> {
 
 /// The unfinished program that has the key.
 pub(in crate::store) async fn holder<S: Session>(s: &mut S, key: &str) -> Outcome<Option<RunId>> {
-    const HOLDER: &str = "
-        SELECT run_id FROM {t}
-        WHERE unique_key = ? AND finished_at IS NULL AND errored_at IS NULL";
+    const HOLDER: &str = "SELECT run_id FROM {t} WHERE {holds}";
     let found = s.texts(sql(HOLDER).text(key)).await?;
     Ok(found.into_iter().next().map(RunId::from))
 }

@@ -30,6 +30,14 @@ pub(in crate::store) struct Dialect {
     pub(in crate::store) unlocked: &'static str,
     /// `{index name}`: behind a table's name: the index to be used; `{}` stands for its name.
     pub(in crate::store) index: &'static str,
+    /// `{available}`: behind the programs' table: only those that a worker may take now.
+    pub(in crate::store) available: &'static str,
+    /// `{dormant}`: behind the programs' table: the other unfinished ones.
+    pub(in crate::store) dormant: &'static str,
+    /// `{unfinished}`: behind the programs' table: both.
+    pub(in crate::store) unfinished: &'static str,
+    /// `{holds}`: that an unfinished program has the unique key, which is the place of a value.
+    pub(in crate::store) holds: &'static str,
 }
 
 impl Dialect {
@@ -65,6 +73,10 @@ impl Dialect {
             "history" => self.history.replace("{now_text}", self.now_text),
             "locked" => self.locked.to_owned(),
             "unlocked" => self.unlocked.to_owned(),
+            "available" => self.fill(names, self.available),
+            "dormant" => self.fill(names, self.dormant),
+            "unfinished" => self.fill(names, self.unfinished),
+            "holds" => self.holds.to_owned(),
             _ => return None,
         })
     }

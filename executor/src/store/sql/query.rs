@@ -65,16 +65,14 @@ pub(in crate::store) async fn list<S: Session>(
     s: &mut S,
     filter: &Filter,
 ) -> Outcome<Vec<ProgramInfo>> {
-    let mut text = concat!("SELECT ", row!(), " FROM {t} WHERE 1 = 1").to_owned();
+    let states = &filter.states;
+    let unfinished = !states.is_empty() && states.iter().all(|state| !state.is_terminal());
+    let mut text = if unfinished {
+        concat!("SELECT ", row!(), " FROM {t}{unfinished}").to_owned()
+    } else {
+        concat!("SELECT ", row!(), " FROM {t} WHERE 1 = 1").to_owned()
+    };
     if !filter.states.is_empty() {
-        if filter.states.iter().all(|state| !state.is_terminal()) {
-            // The two indexes of unfinished programs together hold them, and no others.
-            text.push_str(
-                " AND id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
-                   AND errored_at IS NULL UNION ALL SELECT id FROM {t} WHERE ready = 0
-                   AND finished_at IS NULL AND errored_at IS NULL)",
-            );
-        }
         // States are words of ours, no text from outside.
         let states: Vec<_> = filter
             .states
@@ -122,10 +120,8 @@ pub(in crate::store) async fn stats<S: Session>(s: &mut S) -> Outcome<Stats> {
         "SELECT {object}('queue', queue, 'state', state, 'number', number) FROM (
            SELECT queue, ",
         state!(),
-        " AS state, COUNT(*) AS number FROM {t}{index due}
-           WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL GROUP BY 1, 2
-           UNION ALL SELECT queue, 'available', COUNT(*) FROM {t}{index ready}
-           WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL GROUP BY 1) found"
+        " AS state, COUNT(*) AS number FROM {t}{dormant} GROUP BY 1, 2
+           UNION ALL SELECT queue, 'available', COUNT(*) FROM {t}{available} GROUP BY 1) found"
     );
     const ERRORED: &str = "
         SELECT {object}('number', COUNT(*)) FROM {t}{index errored} WHERE errored_at IS NOT NULL";

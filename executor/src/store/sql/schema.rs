@@ -28,6 +28,9 @@ pub(in crate::store) struct Migration {
     pub(in crate::store) up: &'static str,
     /// Whether binaries that do not know it can work on the tables it makes.
     pub(in crate::store) compatible: bool,
+    /// The column that is there when it has come to its end, for a database that can't take a
+    /// migration back which was cut off.
+    pub(in crate::store) leaves: Option<&'static str>,
 }
 
 /// What stands in the bookkeeping table.
@@ -62,13 +65,31 @@ pub(in crate::store) async fn migrate<S: Session>(
     let missing = missing(schema.migrations, &applied).map_err(Failure::Ours)?;
     for migration in &missing {
         tracing::info!(migration = migration.name, "upgrading the tables");
-        s.script(migration.up).await?;
+        if !is_done(s, schema, migration).await? {
+            s.script(migration.up).await?;
+        }
         let note = sql(NOTE)
             .text(migration.name)
             .int(i64::from(migration.compatible));
         s.run(note).await?;
     }
     Ok(names(&missing))
+}
+
+/// Whether it was applied, and its note is missing.
+async fn is_done<S: Session>(s: &mut S, schema: &Schema, migration: &Migration) -> Outcome<bool> {
+    let Some(last) = migration.leaves else {
+        return Ok(false);
+    };
+    let columns = columns(s, schema).await?;
+    Ok(columns.iter().any(|column| column == last))
+}
+
+/// The columns of the programs' table.
+async fn columns<S: Session>(s: &mut S, schema: &Schema) -> Outcome<Vec<String>> {
+    let (of, table) = s.table_name();
+    s.texts(sql(schema.columns).text(table).maybe_text(of))
+        .await
 }
 
 fn names(migrations: &[&Migration]) -> Vec<String> {
@@ -110,10 +131,8 @@ async fn check_foreign_table<S: Session>(s: &mut S, schema: &Schema) -> Outcome<
     if !has_table(s, schema, "").await? {
         return Ok(());
     }
-    let (of, table) = s.table_name();
-    let columns = s
-        .texts(sql(schema.columns).text(table.clone()).maybe_text(of))
-        .await?;
+    let (_, table) = s.table_name();
+    let columns = columns(s, schema).await?;
     match NEEDED
         .iter()
         .find(|needed| !columns.iter().any(|column| column == **needed))
@@ -162,11 +181,13 @@ mod tests {
             name: "1",
             up: "",
             compatible: false,
+            leaves: None,
         },
         Migration {
             name: "2",
             up: "",
             compatible: false,
+            leaves: None,
         },
     ];
 

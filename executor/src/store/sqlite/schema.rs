@@ -8,6 +8,7 @@ macro_rules! migration {
             name: $name,
             up: include_str!(concat!("../../../migrations/sqlite/", $name, "/up.sql")),
             compatible: false,
+            leaves: None,
         }
     };
 }

@@ -40,6 +40,13 @@ pub(super) static DIALECT: Dialect = Dialect {
     locked: "",
     unlocked: "",
     index: " INDEXED BY {}",
+    available: " INDEXED BY {name ready} WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL",
+    dormant: " INDEXED BY {name due} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL",
+    // The two indexes of unfinished programs together hold them, and no others.
+    unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
+                   AND errored_at IS NULL UNION ALL SELECT id FROM {t} WHERE ready = 0
+                   AND finished_at IS NULL AND errored_at IS NULL)",
+    holds: "unique_key = ? AND finished_at IS NULL AND errored_at IS NULL",
 };
 
 /// One connection in one transaction. It never waits: a statement has run when its future is made.

@@ -1,0 +1,437 @@
+//! Claims: what is due becomes available, and the best of it goes to a worker.
+//!
+//! A claim first looks, in one statement and no transaction, at what is there: at each pair of a queue
+//! and a job that the worker knows (a seek a pair), and at the next due time. Where nothing is to
+//! be had, that is all. Else it finds out how many of each pair are among the best, and locks that
+//! many of each, passing over what other claims have locked. So no claim waits for another, and none
+//! locks much more than it takes.
+
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use super::{
+    MySession,
+    promote::promote,
+    rows::{by_id, list, texts, words},
+};
+use crate::store::{
+    ClaimRequest, Claimed, ClaimedProgram, Fence, Floor,
+    sql::{
+        Outcome, Session, millis, number,
+        statement::{Statement, composed, sql},
+    },
+};
+
+pub(super) async fn claim(
+    s: &mut MySession,
+    request: &ClaimRequest,
+    look: bool,
+) -> Outcome<Claimed> {
+    let mut claimed = Claimed::default();
+    let mut pairs: Vec<Pair> = request
+        .floors
+        .iter()
+        .map(|floor| Pair::at(floor, request))
+        .collect();
+    if look || pairs.is_empty() {
+        let mut seen = survey(s, request, false).await?;
+        if look && seen.next_due.is_some_and(|due| due.is_zero()) {
+            let promoted = promote(s, request).await?;
+            claimed.killed = promoted.killed;
+            seen = survey(s, request, true).await?;
+            if promoted.all && seen.next_due.is_some_and(|due| due.is_zero()) {
+                // What is left somebody holds locked.
+                seen.next_due = Some(Duration::from_millis(50));
+            }
+        }
+        claimed.next_due = seen.next_due;
+        if pairs.is_empty() {
+            pairs = seen.pairs;
+        }
+    }
+    if request.floors.is_empty() {
+        // Also of those of which nothing is among the best.
+        claimed.floors = pairs.iter().map(Pair::beginning).collect();
+    }
+    pairs.retain(|pair| pair.room > 0);
+    if !pairs.is_empty() {
+        take(s, request, &pairs, &mut claimed).await?;
+    }
+    if look && !claimed.programs.is_empty() {
+        let lease = request.lease;
+        claimed.next_due = Some(claimed.next_due.map_or(lease, |due| due.min(lease)));
+    }
+    claimed.more |= request.suspects == 0;
+    Ok(claimed)
+}
+
+/// The programs of one queue at one job.
+#[derive(Debug)]
+pub(super) struct Pair {
+    queue: String,
+    job: String,
+    room: usize,
+    /// From where on.
+    from: i64,
+}
+
+impl Pair {
+    fn new(queue: String, job: String, request: &ClaimRequest) -> Self {
+        Self {
+            room: request.room_for(&job),
+            queue,
+            job,
+            from: i64::MIN,
+        }
+    }
+
+    fn beginning(&self) -> Floor {
+        Floor {
+            queue: self.queue.clone(),
+            job: self.job.clone(),
+            order_key: i64::MIN,
+            id: 0,
+        }
+    }
+
+    pub(super) fn at(floor: &Floor, request: &ClaimRequest) -> Self {
+        Self {
+            from: floor.order_key,
+            ..Self::new(floor.queue.clone(), floor.job.clone(), request)
+        }
+    }
+}
+
+/// What is there to be had.
+struct Seen {
+    pairs: Vec<Pair>,
+    next_due: Option<Duration>,
+}
+
+// The limits keep the optimizer from making joins of it, whose plans would be its own.
+macro_rules! next {
+    () => {
+        "SELECT NULL, NULL, (
+           SELECT p.wake_at - {now_ms} FROM {t} p FORCE INDEX ({name wake})
+           WHERE p.wake_queue = '' AND p.wake_job = '' AND p.wake_at > -9223372036854775808
+           ORDER BY p.wake_at LIMIT 1)"
+    };
+}
+
+/// Which pairs of a queue and a job are there, and after which time something is due.
+pub(super) fn look(request: &ClaimRequest) -> Statement<'static> {
+    const LOOK: &str = concat!(
+        "SELECT q.word, j.word, NULL FROM ",
+        words!("q"),
+        " STRAIGHT_JOIN ",
+        words!("j"),
+        " WHERE (SELECT 1 FROM {table queues} c
+             WHERE c.name = q.word AND c.paused_at IS NOT NULL LIMIT 1) IS NULL
+           AND (SELECT 1 FROM {t} p FORCE INDEX ({name wake})
+             WHERE p.wake_queue = q.word AND p.wake_job = j.word LIMIT 1) IS NOT NULL
+         UNION ALL ",
+        next!()
+    );
+    sql(LOOK)
+        .text(texts(&request.queues))
+        .text(texts(&request.jobs.names))
+}
+
+async fn survey(s: &mut MySession, request: &ClaimRequest, begun: bool) -> Outcome<Seen> {
+    type Sql = (Nullable<Text>, Nullable<Text>, Nullable<BigInt>);
+    type Row = (Option<String>, Option<String>, Option<i64>);
+    let rows = match begun {
+        true => s.rows::<Sql, Row>(look(request)).await?,
+        false => s.rows_before::<Sql, Row>(look(request)).await?,
+    };
+    let mut seen = Seen {
+        pairs: Vec::new(),
+        next_due: None,
+    };
+    for row in rows {
+        match row {
+            (Some(queue), Some(job), _) => seen.pairs.push(Pair::new(queue, job, request)),
+            (_, _, Some(wait)) => {
+                let wait = u64::try_from(wait).unwrap_or(0);
+                seen.next_due = Some(Duration::from_millis(wait));
+            }
+            _ => {}
+        }
+    }
+    if request.jobs.others {
+        seen.pairs = all_pairs(s, request).await?;
+    }
+    Ok(seen)
+}
+
+/// The next job of a queue, in the order of their names.
+pub(super) fn next_job(queue: &str, behind: &str) -> Statement<'static> {
+    const NEXT: &str = "
+        SELECT wake_job FROM {t} FORCE INDEX ({name wake})
+        WHERE wake_queue = ? AND wake_job > ? ORDER BY wake_job LIMIT 1";
+    sql(NEXT).text(queue.to_owned()).text(behind.to_owned())
+}
+
+/// The pairs where unknown jobs are taken too: a statement a pair.
+async fn all_pairs(s: &mut MySession, request: &ClaimRequest) -> Outcome<Vec<Pair>> {
+    const PAUSED: &str = "SELECT name FROM {table queues} WHERE paused_at IS NOT NULL";
+    let paused = s.texts(sql(PAUSED)).await?;
+    let mut pairs = Vec::new();
+    for queue in request
+        .queues
+        .iter()
+        .filter(|queue| !paused.contains(queue))
+    {
+        let mut behind = String::new();
+        while let Some(job) = s.texts(next_job(queue, &behind)).await?.pop() {
+            behind.clone_from(&job);
+            pairs.push(Pair::new(queue.clone(), job, request));
+        }
+    }
+    Ok(pairs)
+}
+
+/// Of which pair how many programs are among the best.
+async fn wanted(s: &mut MySession, request: &ClaimRequest, pairs: &[Pair]) -> Outcome<Vec<usize>> {
+    if let [pair] = pairs {
+        return Ok(vec![pair.room]);
+    }
+    let best = s
+        .rows::<(BigInt, BigInt), (i64, i64)>(best(request, pairs))
+        .await?;
+    // The room of a job is one for all queues.
+    let mut wanted = vec![0; pairs.len()];
+    let mut slots = request.slots;
+    for (at, _) in best {
+        let Some((at, pair)) = usize::try_from(at)
+            .ok()
+            .and_then(|at| Some((at, pairs.get(at)?)))
+        else {
+            continue;
+        };
+        let of_job = pairs.iter().zip(&wanted).filter(|(p, _)| p.job == pair.job);
+        let of_job: usize = of_job.map(|(_, number)| number).sum();
+        if of_job < pair.room && slots > 0 {
+            wanted[at] += 1;
+            slots -= 1;
+        }
+    }
+    Ok(wanted)
+}
+
+/// How many crashes a program must not have.
+fn crashes(request: &ClaimRequest) -> i64 {
+    match request.suspects {
+        0 => i64::from(request.suspect_from()),
+        _ => i64::MAX,
+    }
+}
+
+/// The best of several pairs, in their order: their pairs' places.
+pub(super) fn best(request: &ClaimRequest, pairs: &[Pair]) -> Statement<'static> {
+    let one = |at: usize| {
+        format!(
+            "(SELECT {at} AS place, wake_at AS at FROM {{t}} FORCE INDEX ({{name wake}})
+              WHERE wake_queue = ? AND wake_job = ? AND wake_at >= ? AND crashes < ?
+              ORDER BY wake_at, id LIMIT ?)"
+        )
+    };
+    let all: Vec<String> = (0..pairs.len()).map(one).collect();
+    let text = all.join(" UNION ALL ") + " ORDER BY at";
+    pairs.iter().fold(composed(text), |statement, pair| {
+        statement
+            .text(pair.queue.clone())
+            .text(pair.job.clone())
+            .int(pair.from)
+            .int(crashes(request))
+            .int(number(pair.room))
+    })
+}
+
+/// Locks the best of one pair.
+pub(super) fn lock(request: &ClaimRequest, pair: &Pair, most: usize) -> Statement<'static> {
+    const LOCK: &str = "
+        SELECT wake_at, id, crashes FROM {t} FORCE INDEX ({name wake})
+        WHERE wake_queue = ? AND wake_job = ? AND wake_at >= ? AND crashes < ?
+        ORDER BY wake_at, id LIMIT ? FOR UPDATE SKIP LOCKED";
+    sql(LOCK)
+        .text(pair.queue.clone())
+        .text(pair.job.clone())
+        .int(pair.from)
+        .int(crashes(request))
+        .int(number(most))
+}
+
+/// A program that this claim has locked.
+struct Locked {
+    order_key: i64,
+    id: i64,
+    suspect: bool,
+    pair: usize,
+}
+
+async fn take(
+    s: &mut MySession,
+    request: &ClaimRequest,
+    pairs: &[Pair],
+    claimed: &mut Claimed,
+) -> Outcome<()> {
+    let wanted = wanted(s, request, pairs).await?;
+    let mut locked = Vec::new();
+    for (pair, most) in (0..).zip(&wanted).filter(|(_, most)| **most > 0) {
+        let lock = lock(request, &pairs[pair], *most);
+        let rows = s
+            .rows::<(BigInt, BigInt, BigInt), (i64, i64, i64)>(lock)
+            .await?;
+        locked.extend(rows.into_iter().map(|(order_key, id, crashes)| Locked {
+            order_key,
+            id,
+            suspect: crashes >= i64::from(request.suspect_from()),
+            pair,
+        }));
+    }
+    locked.sort_unstable_by_key(|row| (row.order_key, row.id));
+    let all: usize = wanted.iter().sum();
+    // Of a single pair nobody has counted before how many there are, but that there are some.
+    claimed.contended = locked.len() < all && (pairs.len() > 1 || locked.is_empty());
+    let mut suspects = request.suspects;
+    let locked_all = locked.len();
+    locked.retain(|row| {
+        let taken = !row.suspect || suspects > 0;
+        suspects -= usize::from(row.suspect && taken);
+        taken
+    });
+    claimed.programs = read(s, request, pairs, &locked, &mut claimed.floors).await?;
+    let taken = claimed.programs.len();
+    if taken > 0 {
+        // Numbers and an identity of ours: nothing in it is from outside.
+        let ids = claimed
+            .programs
+            .iter()
+            .map(|program| program.fence.id.to_string());
+        let claim = format!(
+            "UPDATE {{t}} FORCE INDEX (PRIMARY) SET token = token + 1, rev = rev + 1, ready = 0,
+               lease_until = {{now_ms}} + {}, worker = '{}'
+             WHERE id IN ({});",
+            millis(request.lease),
+            request.worker,
+            ids.collect::<Vec<_>>().join(",")
+        );
+        s.last_script(claim).await?;
+        for program in &mut claimed.programs {
+            program.fence.token += 1;
+            program.fence.rev += 1;
+        }
+    }
+    claimed.more = taken < locked_all || claimed.contended || taken == request.slots;
+    Ok(())
+}
+
+/// Reads what is locked, and no more than there is room for in memory: first as many as fit if each were
+/// large, and then as many as fit if the others are like them.
+async fn read(
+    s: &mut MySession,
+    request: &ClaimRequest,
+    pairs: &[Pair],
+    locked: &[Locked],
+    floors: &mut Vec<Floor>,
+) -> Outcome<Vec<ClaimedProgram>> {
+    const LARGE: usize = 512 << 10;
+    let first = (request.bytes / LARGE).clamp(1, 64);
+    let mut programs: Vec<ClaimedProgram> = Vec::with_capacity(locked.len());
+    let mut bytes = 0;
+    while programs.len() < locked.len() {
+        let next = match bytes / programs.len().max(1) {
+            0 if programs.is_empty() => first,
+            average => (request.bytes.saturating_sub(bytes) / average.max(1)).max(1),
+        };
+        let from = programs.len();
+        let rows = &locked[from..locked.len().min(from + next)];
+        let mut found = data(s, rows).await?;
+        for row in rows {
+            // A locked row is there.
+            let Some(at) = found.iter().position(|program| program.fence.id == row.id) else {
+                continue;
+            };
+            let mut program = found.swap_remove(at);
+            bytes += program.bytes;
+            // One is always let in, or a large one would wait for ever.
+            if bytes > request.bytes && !programs.is_empty() {
+                return Ok(programs);
+            }
+            let Pair { queue, job, .. } = &pairs[row.pair];
+            reach(floors, queue, job, row);
+            program.job.clone_from(job);
+            program.suspect = row.suspect;
+            programs.push(program);
+        }
+        if programs.len() == from {
+            break;
+        }
+    }
+    Ok(programs)
+}
+
+/// Notes how far a job's programs were taken; they come in their order.
+fn reach(floors: &mut Vec<Floor>, queue: &str, job: &str, row: &Locked) {
+    let (order_key, id) = (row.order_key, row.id);
+    match floors
+        .iter_mut()
+        .find(|floor| floor.queue == queue && floor.job == job)
+    {
+        Some(floor) => (floor.order_key, floor.id) = (order_key, id),
+        None => floors.push(Floor {
+            queue: queue.to_owned(),
+            job: job.to_owned(),
+            order_key,
+            id,
+        }),
+    }
+}
+
+async fn data(s: &mut MySession, rows: &[Locked]) -> Outcome<Vec<ClaimedProgram>> {
+    // What came from elsewhere, or was changed by hand, may be NULL.
+    const DATA: &str = concat!(
+        "SELECT p.id, p.token, p.rev, p.run_id, p.jobs, p.program_data, p.job_data, p.outputs,
+           COALESCE(p.step, 0), COALESCE(p.step_retry_count, 0), p.child_ordinal
+         FROM ",
+        by_id!()
+    );
+    type Words = Nullable<Text>;
+    type Sql = (
+        (BigInt, BigInt, BigInt),
+        (Words, Words, Words, Words, Words),
+        (BigInt, BigInt, BigInt),
+    );
+    type OptText = Option<String>;
+    type Row = (
+        (i64, i64, i64),
+        (OptText, OptText, OptText, OptText, OptText),
+        (i64, i64, i64),
+    );
+    let data = sql(DATA).text(list(rows.iter().map(|row| row.id)));
+    let rows = s.rows::<Sql, Row>(data).await?;
+    let program = |((id, token, rev), texts, (step, retried, ordinal)): Row| {
+        let (run_id, jobs, program_data, job_data, outputs) = texts;
+        let jobs = jobs.unwrap_or_default();
+        let program_data = program_data.unwrap_or_else(|| "null".to_owned());
+        let job_data = job_data.unwrap_or_else(|| "{}".to_owned());
+        let outputs = outputs.unwrap_or_default();
+        ClaimedProgram {
+            fence: Fence { id, token, rev },
+            run_id: run_id.unwrap_or_default().into(),
+            job: String::new(),
+            bytes: jobs.len() + program_data.len() + job_data.len() + outputs.len(),
+            jobs,
+            program_data,
+            job_data,
+            outputs,
+            step: usize::try_from(step).unwrap_or(0),
+            retry_count: u32::try_from(retried).unwrap_or(0),
+            ordinal: u32::try_from(ordinal).unwrap_or(0),
+            suspect: false,
+        }
+    };
+    Ok(rows.into_iter().map(program).collect())
+}
