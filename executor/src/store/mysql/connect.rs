@@ -66,7 +66,9 @@ impl Server {
                 "names no database; write mysql://user:password@host/database".to_owned(),
             ));
         }
-        let keepalive = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        // The system counts it in whole seconds, and takes no zero.
+        let keepalive = patience.max(Duration::from_secs(1)).as_millis();
+        let keepalive = u32::try_from(keepalive).unwrap_or(u32::MAX);
         let opts = OptsBuilder::from_opts(opts)
             // Diesel has its own cache, and counts the rows that a statement has found.
             .stmt_cache_size(0)

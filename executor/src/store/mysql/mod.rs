@@ -35,7 +35,9 @@ use self::{
 };
 use super::{
     ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
-    server::{Begin, Database, Inner, Purpose, ServerSession, ServerStore, Straight, Whose},
+    server::{
+        Begin, Database, Inner, Purpose, ServerSession, ServerStore, Straight, Whose, kind_of,
+    },
     sql::{
         Outcome, Session, invalid,
         schema::Schema,
@@ -44,7 +46,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
 };
 
 /// MySQL's and MariaDB's connection, for a job's [`Tx`](crate::Tx).
@@ -202,7 +204,7 @@ impl Database for MySqlServer {
             ""
         };
         Error::new(
-            ErrorKind::Store,
+            kind_of(&error),
             format!("the database {}: {message}{advice}", self.0),
         )
     }
