@@ -101,12 +101,12 @@ impl Fresh {
     pub fn sql(&self, text: &str) -> usize {
         let done = match self.store() {
             Store::Sqlite => diesel::RunQueryDsl::execute(sql_query(text), &mut self.connection()),
-            Store::Postgres => {
-                aside(on_a_server!(AsyncPgConnection, self.url(), execute(text)))
-            }
-            Store::MySql => {
-                aside(on_a_server!(AsyncMysqlConnection, self.url(), execute(text)))
-            }
+            Store::Postgres => aside(on_a_server!(AsyncPgConnection, self.url(), execute(text))),
+            Store::MySql => aside(on_a_server!(
+                AsyncMysqlConnection,
+                self.url(),
+                execute(text)
+            )),
         };
         done.unwrap_or_else(|e| panic!("{text}: {e}"))
     }
@@ -126,12 +126,16 @@ impl Fresh {
             Store::Sqlite => {
                 diesel::RunQueryDsl::get_result(sql_query(&text), &mut self.connection())
             }
-            Store::Postgres => {
-                aside(on_a_server!(AsyncPgConnection, self.url(), get_result(&text)))
-            }
-            Store::MySql => {
-                aside(on_a_server!(AsyncMysqlConnection, self.url(), get_result(&text)))
-            }
+            Store::Postgres => aside(on_a_server!(
+                AsyncPgConnection,
+                self.url(),
+                get_result(&text)
+            )),
+            Store::MySql => aside(on_a_server!(
+                AsyncMysqlConnection,
+                self.url(),
+                get_result(&text)
+            )),
         };
         row.unwrap_or_else(|e| panic!("{text}: {e}")).value
     }

@@ -46,11 +46,11 @@ async fn a_backlog_of_large_programs_does_not_fill_the_memory() {
         .set("TEST_MEMORY_BUDGET", 8 * MIB)
         .start();
     let weigh = match fresh.store() {
-        Store::Sqlite | Store::Postgres => "->> 'weigh'",
-        Store::MySql => "->> '$.weigh'",
+        Store::Sqlite | Store::Postgres => "outputs ->> 'weigh'",
+        Store::MySql => "json_value(outputs, '$.weigh')",
     };
     let ended = || {
-        let whole = format!("programs WHERE finished_at IS NOT NULL AND outputs {weigh} = '{MIB}'");
+        let whole = format!("programs WHERE finished_at IS NOT NULL AND {weigh} = '{MIB}'");
         fresh.value("COUNT(*)", &whole)
     };
     until("all have run", async || ended().as_deref() == Some("200")).await;

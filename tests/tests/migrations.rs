@@ -174,7 +174,12 @@ async fn a_newer_schema_is_refused_where_it_would_do_harm() {
 #[tokio::test]
 async fn table_names_may_be_odd_and_are_quoted() {
     let fresh = Fresh::new();
-    for name in ["jobs 🦀", "it's \"quoted\"", "select", "x; DROP TABLE y"] {
+    let crab = match fresh.store() {
+        Store::Sqlite | Store::Postgres => "jobs 🦀",
+        // It has no characters as far out as that in its names, and is asked for none.
+        Store::MySql => "jobs ∞",
+    };
+    for name in [crab, "it's \"quoted\"", "select", "x; DROP TABLE y"] {
         let executor = fresh.builder().table(name).connect().await.expect(name);
         let run_id = FirstJob.create(&executor).await.expect(name);
         let ended = executor.work_until_ended([&run_id]).await.expect(name);

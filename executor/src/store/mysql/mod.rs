@@ -46,7 +46,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
 };
 
 /// MySQL's and MariaDB's connection, for a job's [`Tx`](crate::Tx).
@@ -70,6 +70,13 @@ pub(super) fn open(config: &Config) -> Result<ServerStore<MySqlServer>> {
     let server = Server::new(config, (lease / 3).max(Duration::from_millis(500)))?;
     // Always by the whole name: the connection of an application may be in another database.
     let schema = config.schema.as_deref().unwrap_or(server.database());
+    let names = [schema, config.table.as_str()];
+    if let Some(name) = names.iter().find(|name| name.contains(|c| c > '\u{ffff}')) {
+        return Err(Error::new(
+            ErrorKind::Configuration,
+            format!("MySQL takes no characters beyond U+FFFF in a name such as {name:?}"),
+        ));
+    }
     let texts = Texts::new(&dialect::DIALECT, Some(schema), &config.table);
     let database = MySqlServer(Arc::new(server));
     Ok(ServerStore::new(Arc::new(database), texts, lease))

@@ -57,12 +57,13 @@ pub(in crate::store) async fn migrate<S: Session>(
 ) -> Outcome<Vec<String>> {
     const NOTE: &str = "
         INSERT INTO {table migrations} (name, compatible, applied_at) VALUES (?, ?, {now})";
-    s.script(schema.bookkeeping).await?;
     let applied = applied(s, schema).await?;
     if applied.is_empty() {
+        // Before anything is made: not all databases take it back.
         check_foreign_table(s, schema).await?;
     }
     let missing = missing(schema.migrations, &applied).map_err(Failure::Ours)?;
+    s.script(schema.bookkeeping).await?;
     for migration in &missing {
         tracing::info!(migration = migration.name, "upgrading the tables");
         if !is_done(s, schema, migration).await? {
