@@ -97,7 +97,9 @@ impl Server {
         let message = || format!("the database {} can't be reached", self.shown);
         let connecting = async {
             let mut conn = self.open().await.map_err(|error| {
-                let error = Error::with_source(ErrorKind::Store, "no connection", error);
+                // The driver says so twice.
+                let error = error.to_string();
+                let error = error.trim_start_matches("Input/output error: ");
                 Error::new(ErrorKind::Store, format!("{}: {error}", message()))
             })?;
             self.prepare(&mut conn, purpose).await?;
