@@ -198,12 +198,12 @@ async fn wanted(s: &mut MySession, request: &ClaimRequest, pairs: &[Pair]) -> Ou
         return Ok(vec![pair.room]);
     }
     let best = s
-        .rows::<(BigInt, BigInt), (i64, i64)>(best(request, pairs))
+        .rows::<(BigInt, BigInt, BigInt), (i64, i64, i64)>(best(request, pairs))
         .await?;
     // The room of a job is one for all queues.
     let mut wanted = vec![0; pairs.len()];
     let mut slots = request.slots;
-    for (at, _) in best {
+    for (at, _, _) in best {
         let Some((at, pair)) = usize::try_from(at)
             .ok()
             .and_then(|at| Some((at, pairs.get(at)?)))
@@ -232,13 +232,13 @@ fn crashes(request: &ClaimRequest) -> i64 {
 pub(super) fn best(request: &ClaimRequest, pairs: &[Pair]) -> Statement<'static> {
     let one = |at: usize| {
         format!(
-            "(SELECT {at} AS place, wake_at AS at FROM {{t}} FORCE INDEX ({{name wake}})
+            "(SELECT {at} AS place, wake_at AS at, id FROM {{t}} FORCE INDEX ({{name wake}})
               WHERE wake_queue = ? AND wake_job = ? AND wake_at >= ? AND crashes < ?
               ORDER BY wake_at, id LIMIT ?)"
         )
     };
     let all: Vec<String> = (0..pairs.len()).map(one).collect();
-    let text = all.join(" UNION ALL ") + " ORDER BY at";
+    let text = all.join(" UNION ALL ") + " ORDER BY at, id";
     pairs.iter().fold(composed(text), |statement, pair| {
         statement
             .text(pair.queue.clone())

@@ -210,10 +210,14 @@ impl Database for MySqlServer {
         } else {
             ""
         };
-        Error::new(
-            kind_of(&error),
-            format!("the database {}: {message}{advice}", self.0),
-        )
+        // MariaDB's refusal by a check has a number of its own, which diesel does not know.
+        let refused = says("CONSTRAINT `") && says("` failed for `");
+        let kind = if refused {
+            ErrorKind::InvalidData
+        } else {
+            kind_of(&error)
+        };
+        Error::new(kind, format!("the database {}: {message}{advice}", self.0))
     }
 
     async fn ring<S: Session>(_: &mut S, _: &Inner<Self>, _: Whose) -> Outcome<()> {
