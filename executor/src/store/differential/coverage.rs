@@ -6,7 +6,7 @@ use super::operation::{Answer, Operation};
 use crate::RunId;
 
 #[derive(Default)]
-pub(super) struct Coverage(BTreeMap<String, usize>);
+pub(super) struct Coverage(pub(super) BTreeMap<String, usize>);
 
 impl Coverage {
     pub(super) fn note(&mut self, operation: &Operation, answer: &Answer) {
@@ -75,12 +75,6 @@ impl Coverage {
 
     fn count(&mut self, what: &str) {
         *self.0.entry(what.to_owned()).or_default() += 1;
-    }
-
-    pub(super) fn print(&self) {
-        for (what, number) in &self.0 {
-            println!("{number:6} {what}");
-        }
     }
 
     /// What should have happened and never did.

@@ -48,7 +48,7 @@ pub(super) async fn stores_agree_with_the_model(store: Arc<dyn Store>) {
     let mut coverage = Coverage::default();
     let mut sequence = 0;
     while sequence < SEQUENCES || (sequence < MOST_SEQUENCES && !coverage.missing().is_empty()) {
-        let plan = Plan::new(seeds.u64(..), sequence);
+        let plan = Plan::new(seeds.u64(..), sequence, coverage.0.clone());
         let mut sequence_run = Sequence {
             name: format!("EXECUTOR_TEST_SEED={seed}, sequence {sequence}"),
             plan,
@@ -59,8 +59,6 @@ pub(super) async fn stores_agree_with_the_model(store: Arc<dyn Store>) {
         sequence_run.run(&mut coverage).await;
         sequence += 1;
     }
-    println!("{sequence} sequences");
-    coverage.print();
     let missing = coverage.missing();
     assert!(
         missing.is_empty(),

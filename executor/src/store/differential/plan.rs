@@ -4,6 +4,8 @@
 //! again, and go on writing when its program was taken away without its knowing. Nothing is done whose
 //! outcome the rules leave open.
 
+use std::collections::BTreeMap;
+
 use super::{
     model::{Model, Row},
     operation::{About, Answer, Claim, Operation, Ticket, Time, Write},
@@ -20,6 +22,8 @@ pub(super) struct Plan {
     made: usize,
     pub(super) workers: Vec<WorkerId>,
     pub(super) held: Vec<Holding>,
+    /// What has happened in the sequences before.
+    pub(super) happened: BTreeMap<String, usize>,
 }
 
 /// What a worker knows of a claim of its.
@@ -34,7 +38,7 @@ pub(super) const QUEUES: [&str; 2] = ["one", "two"];
 pub(super) const JOBS: [&str; 5] = ["a", "b", "c", "limited", "unknown"];
 
 impl Plan {
-    pub(super) fn new(seed: u64, sequence: usize) -> Self {
+    pub(super) fn new(seed: u64, sequence: usize, happened: BTreeMap<String, usize>) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let workers = (0..3).map(|_| WorkerId(uuid::Uuid::from_u128(rng.u128(..))));
         let workers = workers.collect();
@@ -44,6 +48,7 @@ impl Plan {
             made: 0,
             workers,
             held: Vec::new(),
+            happened,
         }
     }
 
@@ -99,11 +104,11 @@ impl Plan {
                 let output = values::output(&mut self.rng);
                 Operation::Complete(about, output)
             }
-            93..95 => {
+            93..96 => {
                 let about = self.about(model);
                 Operation::Fail(about, values::text(&mut self.rng))
             }
-            95..98 => Operation::HandOff(self.program(model, |row| {
+            96..98 => Operation::HandOff(self.program(model, |row| {
                 row.reported.is_some() || row.state() == ProgramState::Running
             })),
             98..101 => {
@@ -275,7 +280,7 @@ impl Plan {
         let from = claims.len().saturating_sub(2);
         let claim = claims[self.rng.usize(from..claims.len())].clone();
         let step = row.map_or(0, |row| row.step);
-        let step = if self.by_chance(15) { step + 1 } else { step };
+        let step = if self.by_chance(20) { step + 1 } else { step };
         About::Claim(claim, step)
     }
 

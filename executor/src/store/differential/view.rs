@@ -63,9 +63,9 @@ impl Seen {
             }
         });
         let retry_after = program.retry_after.map(|delay| {
-            let known = [Time::Now, Time::Later].into_iter();
-            let known = known.filter(|time| time.delay() == delay);
-            known.last().expect("no other was set")
+            let known = [Time::Now, Time::Later];
+            let known = known.into_iter().find(|time| time.delay() == delay);
+            known.expect("no other was set")
         });
         Self {
             run_id: program.run_id,

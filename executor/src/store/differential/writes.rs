@@ -1,5 +1,7 @@
 //! What the workers of a [`Plan`] write.
 
+use std::collections::BTreeMap;
+
 use super::{
     model::{Model, Row},
     operation::{Arrow, Failed, Operation, Ticket, Time, Write},
@@ -81,36 +83,20 @@ impl Plan {
 
     fn fresh_write(&mut self, model: &Model, ticket: Ticket) -> Write {
         let row = model.row(&ticket.run_id);
-        let failed = Failed {
-            step: row.map_or(0, |row| row.step),
-            job: row.map_or_else(String::new, Row::key),
-            attempt: row.map_or(1, |row| row.retries + 1),
-            message: values::text(&mut self.rng),
+        // Where something has happened to its program, what was rarely written there comes first.
+        let happened = match row {
+            Some(row) if row.ended() => Some("on a stopped program"),
+            Some(row) if row.ready => Some("the lease was over"),
+            _ => None,
         };
-        let after = self.one_of(&[Time::Now, Time::Now, Time::Later]);
-        let next = row.and_then(Row::next);
-        let is_reported = row.is_some_and(|row| row.reported.is_some());
-        // Where something has happened to it each arrow is of the same interest.
-        let happened = row.is_some_and(|row| row.ended() || row.ready);
-        let kind = match is_reported {
-            true if self.rng.bool() => 23,
-            _ if happened => self.one_of(&[0, 4, 4, 4, 11, 14, 16, 19, 21]),
-            _ => self.rng.u8(..24),
-        };
-        let arrow = match kind {
-            0..4 => Arrow::Save {
-                job_data: values::object(&mut self.rng),
-            },
-            4..11 => self.step_end(next),
-            11..14 => Arrow::Retry { failed, after },
-            14..16 => Arrow::Fail { failed },
-            16..19 => Arrow::Snooze { after },
-            19..21 => Arrow::GiveBack,
-            _ => Arrow::HandOff {
-                key: row.map_or_else(String::new, Row::key),
-                next,
-            },
-        };
+        let some = (0..if happened.is_some() { 4 } else { 1 }).map(|_| self.arrow(row));
+        let some: Vec<_> = some.collect();
+        let rarest = some.into_iter().min_by_key(|arrow| {
+            let what = format!("{}: {}", arrow.name(), happened.unwrap_or_default());
+            let number = |of: &BTreeMap<String, usize>| of.get(&what).copied().unwrap_or_default();
+            number(&self.happened) + number(&model.happened)
+        });
+        let arrow = rarest.expect("at least one");
         let number = if self.by_chance(20) {
             self.rng.usize(1..3)
         } else {
@@ -137,6 +123,32 @@ impl Plan {
         }
     }
 
+    fn arrow(&mut self, row: Option<&Row>) -> Arrow {
+        let failed = Failed {
+            step: row.map_or(0, |row| row.step),
+            job: row.map_or_else(String::new, Row::key),
+            attempt: row.map_or(1, |row| row.retries + 1),
+            message: values::text(&mut self.rng),
+        };
+        let after = self.one_of(&[Time::Now, Time::Now, Time::Later]);
+        let next = row.and_then(Row::next);
+        let is_reported = row.is_some_and(|row| row.reported.is_some());
+        match self.rng.u8(..if is_reported { 40 } else { 24 }) {
+            0..4 => Arrow::Save {
+                job_data: values::object(&mut self.rng),
+            },
+            4..11 => self.step_end(next),
+            11..14 => Arrow::Retry { failed, after },
+            14..16 => Arrow::Fail { failed },
+            16..19 => Arrow::Snooze { after },
+            19..21 => Arrow::GiveBack,
+            _ => Arrow::HandOff {
+                key: row.map_or_else(String::new, Row::key),
+                next,
+            },
+        }
+    }
+
     fn step_end(&mut self, next: Option<&'static str>) -> Arrow {
         let outputs = match self.by_chance(60) {
             true => Some(values::object(&mut self.rng)),
@@ -158,7 +170,8 @@ impl Plan {
                 && !held.ended
         });
         let paused: Vec<_> = paused.map(|held| held.ticket.clone()).collect();
-        let ticket = match self.rng.bool() && !paused.is_empty() {
+        let is_paused = !paused.is_empty();
+        let ticket = match is_paused {
             true => self.one_of_the_latest(&paused)?,
             false => self.writing(model)?,
         };
@@ -167,6 +180,12 @@ impl Plan {
             arrow: self.step_end(model.row(&ticket.run_id).and_then(Row::next)),
             ..save.clone()
         };
+        if let (true, Some(next)) = (is_paused, model.row(&ticket.run_id).and_then(Row::next)) {
+            end.arrow = Arrow::Advance {
+                next,
+                outputs: None,
+            };
+        }
         let mut writes = Vec::new();
         if self.by_chance(50) {
             let job_data = values::object(&mut self.rng);
