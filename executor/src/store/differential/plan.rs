@@ -308,6 +308,12 @@ impl Plan {
         answer: &Answer,
         model: &Model,
     ) -> Vec<Ticket> {
+        // A child that was deleted comes again with a write that is sent again: it is another
+        // program then, though it has the same name.
+        self.held.retain(|held| {
+            let row = model.row(&held.ticket.run_id);
+            row.is_none_or(|row| row.token >= held.ticket.token)
+        });
         match (operation, answer) {
             (Operation::Claim(claim), Answer::Claimed { programs, .. }) => {
                 let ticket = |run_id: &RunId| {
