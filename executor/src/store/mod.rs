@@ -4,6 +4,8 @@
 //! need by value and are whole when they return: a caller that goes away in between leaves
 //! nothing half done.
 
+#[cfg(all(test, feature = "sqlite"))]
+mod differential;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]

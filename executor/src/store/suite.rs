@@ -35,6 +35,7 @@ macro_rules! exercise {
             lists_filter_by_state, the_end_of_a_worker_gives_its_programs_back,
             a_claim_that_was_taken_away_waits_for_the_old_body,
             a_body_that_has_ended_is_waited_for_no_longer,
+            stores_agree_with_the_model,
         );
     };
     (@each $fresh:path: $($test:ident),* $(,)?) => {
@@ -967,6 +968,11 @@ pub(super) async fn a_body_that_has_ended_is_waited_for_no_longer(stage: Stage) 
         );
         assert_eq!(!stage.claim().await.is_empty(), free, "{ended:?}");
     }
+}
+
+pub(super) async fn stores_agree_with_the_model(stage: Stage) {
+    stage.store.deregister(stage.worker).await.expect("reached");
+    super::differential::stores_agree_with_the_model(stage.store).await;
 }
 
 pub(super) async fn the_end_of_a_worker_gives_its_programs_back(stage: Stage) {

@@ -425,11 +425,14 @@ impl<D: Database> Store for ServerStore<D> {
     fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Option<Written>>> {
         Box::pin(async move {
             let written = self.0.commit(&writes).await?;
-            let after = writes.iter().zip(&written).filter_map(|(write, written)| {
-                // The end of a body that was taken away lets others begin.
-                let taken_away = *written == Some(Written::LeaseLost);
-                write.due_after().or(taken_away.then_some(Duration::ZERO))
-            });
+            let after = writes
+                .iter()
+                .zip(&written)
+                .filter_map(|(write, written)| match written {
+                    // The end of a body that was taken away lets others begin.
+                    Some(Written::LeaseLost) => Some(Duration::ZERO),
+                    _ => write.due_after(),
+                });
             if let Some(after) = after.min() {
                 self.0.will_be_due(after);
             }

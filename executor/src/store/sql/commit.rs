@@ -171,6 +171,8 @@ async fn settle_found<S: Session>(s: &mut S, write: &StepWrite, found: &Found) -
     if let (Change::HandOff { key, next }, Some(completion)) = (&write.change, &found.completion) {
         let next = next.as_deref();
         report::step_done(s, id, key, next, &found.outputs, completion).await?;
+        // This body has ended by itself: nobody need wait for it.
+        let_go(s, id, token + 1).await?;
         return Ok(Written::Committed);
     }
     // The lease had run out, and nobody has taken the program: it is ours still.

@@ -37,6 +37,8 @@ pub(super) struct Found {
     finished: Flag,
     errored: Flag,
     waiting: Option<String>,
+    /// The output of a report that came while the job ran.
+    pub(super) completion: Option<String>,
     unique_key: Option<String>,
     now: i64,
 }
@@ -83,7 +85,8 @@ pub(super) async fn find<S: Session>(s: &mut S, run_id: &RunId) -> Outcome<Optio
           'lease_until', lease_until, 'busy_until',
           {greatest}(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
           'finished', finished_at IS NOT NULL, 'errored', errored_at IS NOT NULL,
-          'waiting', waiting, 'unique_key', unique_key, 'now', {now_ms})
+          'waiting', waiting, 'completion', completion, 'unique_key', unique_key,
+          'now', {now_ms})
         FROM {t} WHERE run_id = ? ORDER BY id LIMIT 1{locked}";
     let found = rows::<_, Found>(s, sql(FIND).text(run_id.as_str())).await?;
     let Some(mut found) = found.into_iter().next() else {
