@@ -59,7 +59,11 @@ pub(super) async fn hear(store: &Inner<Postgres>, bell: &watch::Sender<u64>) {
         let heard = listen(store, bell, &mut deaf).await;
         deaf.times = deaf.times.saturating_add(1);
         // Where the whole database is away, the others say so.
-        if !deaf.told && deaf.times > 1 && answers(store).await {
+        deaf.alone = match answers(store).await {
+            true => deaf.alone + 1,
+            false => 0,
+        };
+        if !deaf.told && deaf.alone > 1 {
             deaf.told = true;
             tracing::warn!(
                 error = %heard,
@@ -78,6 +82,8 @@ pub(super) async fn hear(store: &Inner<Postgres>, bell: &watch::Sender<u64>) {
 struct Deaf {
     /// How often listening has failed in a row.
     times: u32,
+    /// How often of that the database was there for everything else.
+    alone: u32,
     /// Whether it was told.
     told: bool,
 }
