@@ -21,7 +21,7 @@ pub use self::{
     ledger::{Entry, Ledger, note},
     process::{Process, Worker},
     proxy::Proxy,
-    servers::{MariaDb, Own, OwnMariaDb, OwnPostgres, Postgres, Settings},
+    servers::{MariaDb, Own, OwnMariaDb, OwnPostgres, PgBouncer, Pooling, Postgres, Settings},
     store::Store,
 };
 

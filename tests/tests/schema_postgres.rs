@@ -127,6 +127,7 @@ async fn the_search_path_of_a_login_does_not_matter() {
         "ALTER ROLE clerk SET search_path = nowhere, clerk, public",
         "GRANT USAGE ON SCHEMA work, public TO clerk",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA work, public TO clerk",
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA work, public TO clerk",
     ] {
         fresh.sql(statement);
     }
@@ -186,19 +187,18 @@ async fn a_login_that_may_not_make_tables_works_where_they_are() {
     let run_id = Once.create(&executor).await.expect("created");
     all_finish(&executor, &[run_id], 1).await;
     worker.stop().await;
-    // With the sequence too, where there is one, it can do everything.
-    let created = app(
-        &url,
-        &[
-            "create",
-            "--jobs",
-            "greet",
-            "--data",
-            r#"{"greet":{"name":"Ada"}}"#,
-        ],
-    );
-    let said = String::from_utf8_lossy(&created.stderr).into_owned();
-    assert_eq!(created.status.code(), Some(0), "{said}");
+    // With the sequence too, it can do everything.
+    let create = || {
+        let data = r#"{"greet":{"name":"Ada"}}"#;
+        app(&url, &["create", "--jobs", "greet", "--job-data", data])
+    };
+    let text = String::from_utf8(create().stderr).expect("text");
+    assert!(text.contains("permission denied for sequence"), "{text}");
+    let sequences = "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO clerk";
+    site.fresh.sql(sequences);
+    let created = create();
+    let text = String::from_utf8(created.stderr).expect("text");
+    assert_eq!(created.status.code(), Some(0), "{text}");
 }
 
 #[tokio::test]
