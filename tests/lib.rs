@@ -21,7 +21,7 @@ pub use self::{
     ledger::{Entry, Ledger, note},
     process::{Process, Worker},
     proxy::Proxy,
-    servers::{MariaDb, Own, OwnMariaDb, OwnPostgres, Postgres, Settings},
+    servers::{MariaDb, Own, OwnMariaDb, OwnPostgres, PgBouncer, Pooling, Postgres, Settings},
     store::Store,
 };
 
@@ -55,13 +55,27 @@ impl Fresh {
     /// # Panics
     /// There is no temporary folder, or the server refuses.
     #[must_use]
-    #[allow(clippy::print_stderr, reason = "it is shown where the test fails")]
     pub fn on(store: Store) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let database = match store {
             Store::Sqlite => None,
             Store::Postgres | Store::MySql => Some(Database::create(store)?),
         };
+        Some(Self::with(store, database))
+    }
+
+    /// The same in the database of this URL, on a PostgreSQL server of the test's own.
+    ///
+    /// # Panics
+    /// There is no temporary folder.
+    #[must_use]
+    pub fn at_postgres(url: &str) -> Self {
+        let database = Database::at(Store::Postgres, url);
+        Self::with(Store::Postgres, Some(database))
+    }
+
+    #[allow(clippy::print_stderr, reason = "it is shown where the test fails")]
+    fn with(store: Store, database: Option<Database>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let fresh = Self {
             folder,
             database,
@@ -72,7 +86,7 @@ impl Fresh {
             fresh.url(),
             fresh.folder().display()
         );
-        Some(fresh)
+        fresh
     }
 
     /// Which database it is in.

@@ -8,12 +8,13 @@ use crate::{
     sql::{aside, on_a_server},
 };
 
-/// A database that is dropped with it.
+/// A database that is dropped with it, where it was made for it.
 #[derive(Debug)]
 pub(crate) struct Database {
     store: Store,
     server: String,
-    name: String,
+    /// `None`: the one that the server's URL names.
+    name: Option<String>,
 }
 
 impl Database {
@@ -21,25 +22,38 @@ impl Database {
     pub(crate) fn create(store: Store) -> Option<Self> {
         let server = store.server()?;
         let name = format!("executor_{}", uuid::Uuid::new_v4().simple());
+        let create = format!("CREATE DATABASE {name}");
         let database = Self {
             store,
             server,
-            name,
+            name: Some(name),
         };
-        let created = database.administer(&format!("CREATE DATABASE {}", database.name));
+        let created = database.administer(&create);
         created.unwrap_or_else(|e| panic!("no database on the test server: {e}"));
         Some(database)
     }
 
+    /// The one at this URL.
+    pub(crate) fn at(store: Store, url: &str) -> Self {
+        Self {
+            store,
+            server: url.to_owned(),
+            name: None,
+        }
+    }
+
     /// Its URL: the server's, with another name of the database.
     pub(crate) fn url(&self) -> String {
+        let Some(name) = &self.name else {
+            return self.server.clone();
+        };
         let (server, options) = match self.server.split_once('?') {
             Some((server, options)) => (server, format!("?{options}")),
             None => (&*self.server, String::new()),
         };
         let (scheme, rest) = server.split_once("://").expect("a URL");
         let authority = rest.split('/').next().unwrap_or_default();
-        format!("{scheme}://{authority}/{}{options}", self.name)
+        format!("{scheme}://{authority}/{name}{options}")
     }
 
     fn administer(&self, statement: &str) -> diesel::QueryResult<usize> {
@@ -66,7 +80,9 @@ impl Drop for Database {
             Store::Postgres => " WITH (FORCE)",
             _ => "",
         };
-        // What can't be dropped now hurts nobody.
-        let _ = self.administer(&format!("DROP DATABASE {}{force}", self.name));
+        if let Some(name) = &self.name {
+            // What can't be dropped now hurts nobody.
+            let _ = self.administer(&format!("DROP DATABASE {name}{force}"));
+        }
     }
 }

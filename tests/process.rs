@@ -1,6 +1,8 @@
 //! Worker processes, which can be killed and frozen.
 
 use std::{
+    fs::File,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -38,6 +40,17 @@ impl Worker {
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
         self.set("EXECUTOR_LEASE", format!("{}ms", lease.as_millis()))
+    }
+
+    /// What it logs, warnings and news, goes to this file.
+    ///
+    /// # Panics
+    /// There can be no such file.
+    #[must_use]
+    pub fn log(mut self, file: &Path) -> Self {
+        let log = File::create(file).expect("a log");
+        self.0.env("RUST_LOG", "executor=info").stderr(log);
+        self
     }
 
     /// Starts it.

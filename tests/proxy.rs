@@ -35,9 +35,18 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Road {
     server: SocketAddr,
-    state: watch::Sender<State>,
+    state: watch::Sender<Traffic>,
+    /// How many connections there were.
+    count: AtomicU64,
     connections: Mutex<JoinSet<()>>,
     requests: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Traffic {
+    state: State,
+    /// Connections before this one are silent for ever.
+    silent_before: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +70,11 @@ impl Proxy {
     pub async fn to(server: SocketAddr) -> Self {
         let road = Arc::new(Road {
             server,
-            state: watch::Sender::new(State::Open),
+            state: watch::Sender::new(Traffic {
+                state: State::Open,
+                silent_before: 0,
+            }),
+            count: AtomicU64::new(0),
             connections: Mutex::default(),
             requests: AtomicU64::new(0),
         });
@@ -131,13 +144,21 @@ impl Proxy {
     /// Nothing goes through any more, in either direction, and no connection is closed: neither
     /// side learns of it. New connections are accepted, and nobody answers on them.
     pub fn stall(&self) {
-        self.road.state.send_replace(State::Stalled);
+        self.road.set(State::Stalled);
+    }
+
+    /// Nothing goes through the connections that are there any more, and they are not closed, as where
+    /// something between the two has forgotten them. New ones are well.
+    pub fn silence(&self) {
+        let count = self.road.count.load(Ordering::SeqCst);
+        let silence = |traffic: &mut Traffic| traffic.silent_before = count;
+        self.road.state.send_modify(silence);
     }
 
     /// What clients send goes through, and what the server answers does not: with
     /// [`cut`](Self::cut) after it, a client never learns what became of its last request.
     pub fn stall_answers(&self) {
-        self.road.state.send_replace(State::OneWay);
+        self.road.set(State::OneWay);
     }
 
     /// New connections are refused, as where no server is running. Those that are there stay.
@@ -154,7 +175,7 @@ impl Proxy {
     /// # Panics
     /// Somebody has taken the port meanwhile.
     pub async fn resume(&mut self) {
-        self.road.state.send_replace(State::Open);
+        self.road.set(State::Open);
         if self.listening.is_none() {
             let listener = TcpListener::bind(self.addr).await.expect("the same port");
             self.listening = Some(tokio::spawn(listen(listener, self.road.clone())));
@@ -172,6 +193,10 @@ impl Drop for Proxy {
 }
 
 impl Road {
+    fn set(&self, state: State) {
+        self.state.send_modify(|traffic| traffic.state = state);
+    }
+
     fn connections(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
         self.connections
             .lock()
@@ -193,8 +218,9 @@ async fn listen(listener: TcpListener, road: Arc<Road>) {
 
 /// A connection until one side is broken or both have ended. An error closes both.
 async fn connect(client: TcpStream, road: Arc<Road>) {
-    let to_server = Gate::new(Direction::ToServer, &road);
-    let to_client = Gate::new(Direction::ToClient, &road);
+    let number = road.count.fetch_add(1, Ordering::SeqCst);
+    let to_server = Gate::new(Direction::ToServer, number, &road);
+    let to_client = Gate::new(Direction::ToClient, number, &road);
     let mut opening = to_server.clone();
     opening.opened().await;
     let _: io::Result<_> = async {
@@ -237,21 +263,30 @@ async fn forward(
 #[derive(Clone)]
 struct Gate {
     direction: Direction,
-    state: watch::Receiver<State>,
+    /// Which connection it belongs to.
+    number: u64,
+    state: watch::Receiver<Traffic>,
 }
 
 impl Gate {
-    fn new(direction: Direction, road: &Road) -> Self {
+    fn new(direction: Direction, number: u64, road: &Road) -> Self {
         let state = road.state.subscribe();
-        Self { direction, state }
+        Self {
+            direction,
+            number,
+            state,
+        }
     }
 
     async fn opened(&mut self) {
-        let direction = self.direction;
-        let opened = self.state.wait_for(|state| match state {
-            State::Open => true,
-            State::OneWay => direction == Direction::ToServer,
-            State::Stalled => false,
+        let (direction, number) = (self.direction, self.number);
+        let opened = self.state.wait_for(|traffic| {
+            number >= traffic.silent_before
+                && match traffic.state {
+                    State::Open => true,
+                    State::OneWay => direction == Direction::ToServer,
+                    State::Stalled => false,
+                }
         });
         opened.await.expect("the road outlives its connections");
     }

@@ -8,6 +8,7 @@ mod certificates;
 mod home;
 mod maria_db;
 mod own;
+mod pg_bouncer;
 mod ports;
 mod postgres;
 mod running;
@@ -15,7 +16,12 @@ mod running;
 use std::path::PathBuf;
 
 pub(crate) use self::ports::free_port;
-pub use self::{maria_db::MariaDb, own::Own, postgres::Postgres};
+pub use self::{
+    maria_db::MariaDb,
+    own::Own,
+    pg_bouncer::{PgBouncer, Pooling},
+    postgres::Postgres,
+};
 
 /// A PostgreSQL server of a test's own. Anyone on this machine may log in as `postgres`.
 pub type OwnPostgres = Own<Postgres>;

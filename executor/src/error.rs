@@ -26,6 +26,8 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     source: Option<BoxError>,
+    /// Whether the store is away, and may come back by itself.
+    away: bool,
 }
 
 /// What went wrong, as conditions that code can decide by.
@@ -71,6 +73,7 @@ impl Error {
             kind,
             message: message.into(),
             source: None,
+            away: false,
         }))
     }
 
@@ -83,7 +86,20 @@ impl Error {
             kind,
             message: message.into(),
             source: Some(source.into()),
+            away: false,
         }))
+    }
+
+    /// The same where it is so: the store is away, and may come back by itself.
+    #[cfg(feature = "server")]
+    pub(crate) fn away_if(mut self, away: bool) -> Self {
+        self.0.away = away;
+        self
+    }
+
+    /// Whether it is worth while to wait for the store.
+    pub(crate) fn is_away(&self) -> bool {
+        self.0.away
     }
 
     /// The condition that code can decide by.

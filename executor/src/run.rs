@@ -17,6 +17,8 @@ use crate::{
 /// `--help` lists the commands that every application has by this one call. With the feature `cli`
 /// left out it always works, and looks at no arguments.
 ///
+/// A worker waits for a database server that is not up yet; all else fails when there is none.
+///
 /// ```no_run
 /// use executor::prelude::*;
 ///
@@ -95,7 +97,7 @@ mod plain {
     use super::{Builder, Result};
 
     pub(super) async fn enter(builder: Builder) -> Result<()> {
-        super::work(&builder.connect().await?).await
+        super::work(&builder.connect_when_up().await?).await
     }
 }
 

@@ -15,6 +15,10 @@ async fn main() -> executor::Result<()> {
     {
         builder = builder.memory_budget(bytes.parse()?);
     }
+    if std::env::var_os("RUST_LOG").is_some() {
+        // As applications do it, which log.
+        return builder.run().await;
+    }
     let executor = builder.connect().await?;
     let terminated = async {
         terminated.recv().await;

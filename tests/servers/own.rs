@@ -228,7 +228,7 @@ impl<E: Engine> fmt::Debug for Own<E> {
 /// A server can't be had: a failure where all tests must run, and told at the end of
 /// `scripts/test` elsewhere.
 #[allow(clippy::print_stderr, reason = "it is shown with the test's output")]
-fn skip(package: &str) {
+pub(super) fn skip(package: &str) {
     let reason = format!("this test needs the programs of Debian's {package}");
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
     eprintln!("skipped: {reason}");

@@ -145,7 +145,7 @@ impl Builder {
             Command::Start(command) => Box::pin(command.perform(self)).await,
             Command::Create(command) => Box::pin(command.perform(self)).await,
             Command::Migrate(command) => command.perform(self).await,
-            Command::Work(command) => work(&command.apply(self).connect().await?).await,
+            Command::Work(command) => work(&command.apply(self).connect_when_up().await?).await,
             Command::List(command) => command.perform(self.connect().await?).await,
             Command::Show(command) => command.perform(self.connect().await?).await,
             Command::Follow(command) => command.perform(self.connect().await?).await,

@@ -9,6 +9,7 @@ use crate::{
     event::{ErrorHook, Event, Events},
     job::States,
     store,
+    worker::back_off,
 };
 
 /// Settings of an [`Executor`], on top of those of the environment: what is set here wins.
@@ -184,6 +185,30 @@ impl Builder {
         let executor = self.open().await?;
         executor.migrate().await?;
         Ok(executor)
+    }
+
+    /// As [`connect`](Builder::connect), and waits for a server that is not up yet.
+    pub(crate) async fn connect_when_up(self) -> Result<Executor> {
+        let executor = self.open().await?;
+        let mut failed = 0;
+        loop {
+            match executor.migrate().await {
+                Err(error) if error.is_away() => {
+                    if failed == 0 {
+                        tracing::warn!(%error, "waiting for the store");
+                    }
+                    failed += 1;
+                    tokio::time::sleep(back_off(failed)).await;
+                }
+                Ok(_) => {
+                    if failed > 0 {
+                        tracing::info!("the store is there");
+                    }
+                    return Ok(executor);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// As [`connect`](Builder::connect), with the tables left as they are.

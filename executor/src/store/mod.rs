@@ -134,6 +134,11 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Takes this worker off the list.
     fn deregister(&self, worker: WorkerId) -> StoreFuture<'_, ()>;
 
+    /// What may cost committed steps when the database crashes, and what to do (SEMANTICS §1.8).
+    fn durability_warning(&self) -> StoreFuture<'_, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Workers that live.
     fn workers(&self) -> StoreFuture<'_, Vec<WorkerInfo>>;
 

@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::slots::{Load, Slots};
+use super::{
+    outage::{Outage, Trade},
+    slots::{Load, Slots},
+};
 use crate::{
     error::{Error, ErrorKind},
     store::{Change, StepWrite, Store, Written},
@@ -37,6 +40,7 @@ pub(super) struct Pending {
 pub(super) struct Committer {
     pub(super) store: Arc<dyn Store>,
     pub(super) slots: Arc<Slots>,
+    pub(super) outage: Arc<Outage>,
     /// Set when the worker gives up on a store that does not come back.
     pub(super) given_up: CancellationToken,
 }
@@ -130,18 +134,14 @@ impl Committer {
         loop {
             match self.store.commit(Arc::clone(&writes)).await {
                 Ok(written) => {
-                    if tried > 0 {
-                        tracing::info!("the store can be written to again");
-                    }
+                    self.outage.is_over(Trade::Commits);
                     return unshared(writes).zip(written).map(Done::of).collect();
                 }
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
                     return self.halve(unshared(writes).collect(), &error).await;
                 }
                 Err(error) => {
-                    if tried == 0 {
-                        tracing::warn!(%error, "steps can't be recorded now; trying again");
-                    }
+                    self.outage.begins(Trade::Commits, &error);
                     tried += 1;
                     let pause = Duration::from_millis(50 * u64::from(1u32 << tried.min(5)));
                     tokio::select! {

@@ -14,8 +14,8 @@ impl Executor {
     /// ```
     ///
     /// # Errors
-    /// No job is registered, two have one name, state is missing, or the store cannot be reached
-    /// at the start.
+    /// No job is registered, two have one name, state is missing, or the store refuses. One that is
+    /// away is waited for.
     pub async fn work_until(&self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let inner = self.inner();
         let stop = inner.stop.clone();

@@ -13,7 +13,11 @@ use std::{
 
 use tokio::sync::{oneshot, watch};
 
-use super::{decide::Cause, running::Running};
+use super::{
+    decide::Cause,
+    outage::{Outage, Trade},
+    running::Running,
+};
 use crate::{
     config::Config,
     error::{Error, ErrorKind, Result},
@@ -30,6 +34,7 @@ impl Heart {
         config: Config,
         worker: WorkerId,
         running: Arc<Running>,
+        outage: Arc<Outage>,
         nudge: watch::Receiver<()>,
     ) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
@@ -38,7 +43,9 @@ impl Heart {
             .build()?;
         let thread = thread::Builder::new()
             .name("executor-heart".to_owned())
-            .spawn(move || runtime.block_on(beat(&config, worker, &running, nudge, stopped)))
+            .spawn(move || {
+                runtime.block_on(beat(&config, worker, &running, &outage, nudge, stopped));
+            })
             .map_err(|e| Error::with_source(ErrorKind::Other, "no thread for heartbeats", e))?;
         Ok(Self {
             stop: Some(stop),
@@ -60,23 +67,21 @@ async fn beat(
     config: &Config,
     worker: WorkerId,
     running: &Running,
+    outage: &Outage,
     mut nudge: watch::Receiver<()>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let lease = config.worker.lease;
     let mut store = None;
-    let mut away = false;
     loop {
         let beaten = beat_once(config, &mut store, worker, running, lease).await;
         let again_soon = matches!(beaten, Ok(Beat { locked: true }));
         let beaten = beaten.map(drop);
         match &beaten {
-            Err(error) if !away => tracing::warn!(%error, "no heartbeat; trying again"),
-            Ok(()) if away => tracing::info!("heartbeats reach the store again"),
-            _ => {}
+            Err(error) => outage.begins(Trade::Heartbeats, error),
+            Ok(()) => outage.is_over(Trade::Heartbeats),
         }
-        away = beaten.is_err();
-        let pause = if away || again_soon {
+        let pause = if beaten.is_err() || again_soon {
             (lease / 10).min(Duration::from_secs(1))
         } else {
             lease / 3

@@ -11,6 +11,7 @@ mod committer;
 mod decide;
 mod embed;
 mod heart;
+mod outage;
 mod program;
 mod record;
 mod running;
@@ -32,6 +33,7 @@ use self::{
     committer::{Committer, Pending},
     decide::{Cause, Tell},
     heart::Heart,
+    outage::{Outage, Trade},
     running::Running,
     slots::{Load, Slots},
     tell::{Whose, tell},
@@ -53,6 +55,7 @@ struct Shared {
     states: Arc<States>,
     store: Arc<dyn Store>,
     slots: Arc<Slots>,
+    outage: Arc<Outage>,
     running: Arc<Running>,
     commits: mpsc::Sender<Pending>,
     events: Arc<Events>,
@@ -69,13 +72,22 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     check(registry, &inner.states, inner.store.name())?;
     inner.config.check()?;
     let config = inner.config.worker.clone();
-    let id = WorkerId::new();
-    inner.store.register(record(id, &config)).await?;
+    let mut shutdown = std::pin::pin!(shutdown);
+    let outage = Arc::new(Outage::default());
+    let Some(id) = register(inner, &outage, shutdown.as_mut()).await? else {
+        return Ok(());
+    };
+    match inner.store.durability_warning().await {
+        Ok(None) => {}
+        Ok(Some(warning)) => tracing::warn!("{warning}"),
+        Err(error) => tracing::debug!(%error, "how durable the store is, is not known"),
+    }
     let running = Arc::new(Running::default());
     let heart = Heart::start(
         inner.config.clone(),
         id,
         Arc::clone(&running),
+        Arc::clone(&outage),
         inner.nudge.subscribe(),
     )?;
 
@@ -89,6 +101,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     let committer = Committer {
         store: Arc::clone(&inner.store),
         slots: Arc::clone(&slots),
+        outage: Arc::clone(&outage),
         given_up: given_up.clone(),
     };
     let committer = tokio::spawn(committer.run(pending));
@@ -103,6 +116,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         states: Arc::clone(&inner.states),
         store: Arc::clone(&inner.store),
         slots,
+        outage,
         running,
         commits,
         events: Arc::clone(&inner.events),
@@ -124,7 +138,10 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     // behind with its context keeps one, and is not waited for.
     let _ = tokio::time::timeout(Duration::from_secs(1), committer).await;
     heart.stop().await;
-    inner.store.deregister(id).await?;
+    if let Err(error) = inner.store.deregister(id).await {
+        // It is taken for dead when its lease has passed.
+        tracing::warn!(%error, "the worker stays on the list of workers for a while");
+    }
     tracing::info!(worker = %id, "stopped");
     Ok(())
 }
@@ -169,6 +186,40 @@ fn check(registry: &Registry, states: &States, store: &str) -> Result<()> {
     Ok(())
 }
 
+/// Makes the worker known, as soon as the store is there; `None`: it was to stop before that.
+async fn register(
+    inner: &Inner,
+    outage: &Outage,
+    mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>,
+) -> Result<Option<WorkerId>> {
+    let mut failed = 0;
+    loop {
+        // A new one each time: the store may know the last one already.
+        let id = WorkerId::new();
+        let record = record(id, &inner.config.worker);
+        match inner.store.register(record).await {
+            Ok(()) => {
+                outage.is_over(Trade::Registration);
+                return Ok(Some(id));
+            }
+            Err(error) if error.is_away() => {
+                outage.begins(Trade::Registration, &error);
+                failed += 1;
+                tokio::select! {
+                    () = &mut shutdown => return Ok(None),
+                    () = tokio::time::sleep(back_off(failed)) => {}
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The pause after so many failures in a row: up to some seconds.
+pub(crate) fn back_off(failed: u32) -> Duration {
+    Duration::from_millis(50 << failed.min(6))
+}
+
 fn record(id: WorkerId, config: &WorkerConfig) -> WorkerRecord {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::env::var("HOSTNAME"))
@@ -204,18 +255,14 @@ async fn dispatch(
         let slow_poll = listener.slow_poll();
         let pause = match claim(shared, programs, slow_poll).await {
             Ok(next) => {
-                if failed > 0 {
-                    tracing::info!("programs can be claimed again");
-                }
+                shared.outage.is_over(Trade::Claims);
                 failed = 0;
                 next
             }
             Err(error) => {
-                if failed == 0 {
-                    tracing::warn!(%error, "programs can't be claimed now; trying again");
-                }
+                shared.outage.begins(Trade::Claims, &error);
                 failed += 1;
-                Next::After(Duration::from_millis(50 << failed.min(6)))
+                Next::After(back_off(failed))
             }
         };
         tokio::select! {

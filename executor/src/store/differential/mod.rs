@@ -160,7 +160,7 @@ impl Sequence {
         self.compare("stats", &Counted::expected(&self.model), &found);
         self.compare_list().await;
         self.compare_children().await;
-        let workers = store.workers(std::time::Duration::from_secs(600));
+        let workers = store.workers();
         let workers = workers.await.expect("read").into_iter();
         let mut found: Vec<_> = workers
             .map(|worker| (worker.id, worker.queues, worker.slots))

@@ -16,7 +16,7 @@ use rustls::{
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use tokio_postgres::{NoTls, config::SslMode};
+use tokio_postgres::{NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
@@ -69,15 +69,53 @@ impl Server {
     fn unreachable(&self, error: Unreachable) -> Error {
         let message = format!("the database {} can't be reached", self.shown);
         match error {
-            Unreachable::Postgres(error) => Error::with_source(ErrorKind::Store, message, error),
-            Unreachable::Diesel(error) => Error::with_source(ErrorKind::Store, message, error),
+            Unreachable::Postgres(error) => {
+                let away = is_away(&error);
+                Error::with_source(ErrorKind::Store, message, error).away_if(away)
+            }
+            Unreachable::Diesel(error) => {
+                Error::with_source(ErrorKind::Store, message, error).away_if(true)
+            }
+            Unreachable::Silent => {
+                let message = format!("{message}: it has not answered within {PATIENCE:?}");
+                Error::new(ErrorKind::Store, message).away_if(true)
+            }
         }
     }
 }
 
+/// How long a connection may take to come about.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 enum Unreachable {
     Postgres(tokio_postgres::Error),
     Diesel(diesel::ConnectionError),
+    Silent,
+}
+
+/// Whether a server that can't be reached may be there later by itself: nobody answers, it is
+/// starting or stopping, or it has no room now. What is wrong with the login or the certificate stays
+/// wrong.
+fn is_away(error: &tokio_postgres::Error) -> bool {
+    if let Some(code) = error.code() {
+        return [
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::TOO_MANY_CONNECTIONS,
+        ]
+        .contains(code);
+    }
+    let Some(source) = std::error::Error::source(error) else {
+        // It was closed, or nothing came in time.
+        return true;
+    };
+    match source.downcast_ref::<std::io::Error>() {
+        Some(io) => !io
+            .get_ref()
+            .is_some_and(|inner| inner.is::<rustls::Error>()),
+        None => false,
+    }
 }
 
 impl Address {
@@ -126,6 +164,11 @@ impl Address {
     }
 
     async fn connect(&self) -> std::result::Result<AsyncPgConnection, Unreachable> {
+        let connected = tokio::time::timeout(PATIENCE, self.log_in()).await;
+        connected.unwrap_or(Err(Unreachable::Silent))
+    }
+
+    async fn log_in(&self) -> std::result::Result<AsyncPgConnection, Unreachable> {
         let connected = match &self.tls {
             Some(tls) => {
                 let connected = self.config.connect(tls.clone()).await;

@@ -62,10 +62,13 @@ pub(super) static SCHEMA: Schema = Schema {
           compatible integer NOT NULL,
           applied_at timestamptz NOT NULL
         )",
-    table: "SELECT table_name::text FROM information_schema.tables
-            WHERE table_name = ? AND table_schema = COALESCE(?, current_schema())",
-    columns: "SELECT column_name::text FROM information_schema.columns
-              WHERE table_name = ? AND table_schema = COALESCE(?, current_schema())",
+    // Without a schema's name, what statements would find: by the search path.
+    table: "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relname = ? AND COALESCE(n.nspname = ?, pg_table_is_visible(c.oid))",
+    columns: "SELECT a.attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+              JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE c.relname = ? AND COALESCE(n.nspname = ?, pg_table_is_visible(c.oid))
+                AND a.attnum > 0 AND NOT a.attisdropped",
 };
 
 impl Takes for Pg {

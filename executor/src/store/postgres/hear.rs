@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// How often the listener makes sure that it hears.
+/// How often the listener makes sure that it hears; once a lease, where that is shorter.
 const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// How long it waits for its own message.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -54,20 +54,45 @@ async fn notify<S: Session>(s: &mut S, channel: &str, payload: &str) -> Outcome<
 
 /// Passes on what is heard, and never ends.
 pub(super) async fn hear(store: &Inner<Postgres>, bell: &watch::Sender<u64>) {
-    let mut deaf = 0u32;
+    let mut deaf = Deaf::default();
     loop {
         let heard = listen(store, bell, &mut deaf).await;
-        deaf = deaf.saturating_add(1);
-        if deaf == 2 {
+        deaf.times = deaf.times.saturating_add(1);
+        // Where the whole database is away, the others say so.
+        deaf.alone = match answers(store).await {
+            true => deaf.alone + 1,
+            false => 0,
+        };
+        if !deaf.told && deaf.alone > 1 {
+            deaf.told = true;
             tracing::warn!(
                 error = %heard,
                 "messages of other workers are not heard; looking for due programs every {POLL:?} \
                  (behind a pooler, set EXECUTOR_LISTEN_URL to the server itself)"
             );
         }
+        let deaf = deaf.times;
         let pause = POLL * deaf.min(20);
         let _ = timeout(pause, ring_by_the_clock(bell)).await;
     }
+}
+
+/// Since when nothing is heard.
+#[derive(Default)]
+struct Deaf {
+    /// How often listening has failed in a row.
+    times: u32,
+    /// How often of that the database was there for everything else.
+    alone: u32,
+    /// Whether it was told.
+    told: bool,
+}
+
+/// Whether the database is there for everything else.
+async fn answers(store: &Inner<Postgres>) -> bool {
+    let asked = verb!(store, others, Look, store.deadline, |s| s
+        .texts(sql("SELECT ''")));
+    asked.is_ok()
 }
 
 async fn ring_by_the_clock(bell: &watch::Sender<u64>) {
@@ -78,14 +103,19 @@ async fn ring_by_the_clock(bell: &watch::Sender<u64>) {
 }
 
 /// Listens until it hears nothing any more; why.
-async fn listen(store: &Inner<Postgres>, bell: &watch::Sender<u64>, deaf: &mut u32) -> Error {
+async fn listen(store: &Inner<Postgres>, bell: &watch::Sender<u64>, deaf: &mut Deaf) -> Error {
     let connected = async {
         let mut conn = store.database.server.connect_to_listen().await?;
         let listen = format!("LISTEN \"{}\"", store.database.channel);
         conn.batch_execute(&listen).await?;
         Ok::<_, Error>(conn)
     };
-    let mut conn = match timeout(Duration::from_secs(10), ringing(bell, *deaf, connected)).await {
+    let mut conn = match timeout(
+        Duration::from_secs(10),
+        ringing(bell, deaf.times, connected),
+    )
+    .await
+    {
         Ok(Ok(conn)) => conn,
         Ok(Err(error)) => return error,
         Err(_) => return silence(),
@@ -93,16 +123,16 @@ async fn listen(store: &Inner<Postgres>, bell: &watch::Sender<u64>, deaf: &mut u
     let mut probes = 0u64;
     loop {
         probes += 1;
-        if let Err(error) = probe(store, bell, &mut conn, probes, *deaf).await {
+        if let Err(error) = probe(store, bell, &mut conn, probes, deaf.times).await {
             return error;
         }
-        if *deaf > 1 {
+        if deaf.told {
             tracing::info!("messages of other workers are heard again");
         }
-        *deaf = 0;
+        *deaf = Deaf::default();
         // What came before this was not heard.
         bell.send_modify(|count| *count = count.wrapping_add(1));
-        let until = tokio::time::Instant::now() + PROBE_EVERY;
+        let until = tokio::time::Instant::now() + PROBE_EVERY.min(store.deadline * 3);
         while let Ok(message) = tokio::time::timeout_at(until, next(&mut conn)).await {
             match message {
                 Ok(payload) => pass_on(store, bell, &payload),

@@ -184,7 +184,28 @@ impl Database for Postgres {
         s.texts(hold).await.map(drop)
     }
 
+    async fn durability_warning(s: &mut PgSession) -> Outcome<Option<String>> {
+        const SETTINGS: &str = "
+            SELECT name FROM pg_settings
+            WHERE name IN ('fsync', 'synchronous_commit') AND setting = 'off' ORDER BY name";
+        let off = s.texts(sql(SETTINGS)).await?;
+        Ok((!off.is_empty()).then(|| {
+            format!(
+                "PostgreSQL runs with {} = off: what it has committed may be gone after a crash of the \
+                 server, and steps run again; set it to on, for the server or the login",
+                off.join(" and ")
+            )
+        }))
+    }
+
     fn explain(&self, error: DieselError) -> Error {
+        let away = matches!(
+            &error,
+            DieselError::DatabaseError(
+                DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection,
+                _
+            )
+        );
         let message = match &error {
             DieselError::DatabaseError(_, info) => info.message().to_owned(),
             DieselError::QueryBuilderError(inner) => inner.to_string(),
@@ -195,7 +216,8 @@ impl Database for Postgres {
                 "; the connection is lost"
             }
             DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
-                "; it is a standby: connect to the primary"
+                "; it is a standby, or set to read only: connect to the primary, or look at \
+                 default_transaction_read_only"
             }
             _ => "",
         };
@@ -203,6 +225,7 @@ impl Database for Postgres {
             kind_of(&error),
             format!("the database {}: {message}{advice}", self.server),
         )
+        .away_if(away)
     }
 
     async fn ring<S: Session>(s: &mut S, store: &Inner<Self>, whose: Whose) -> Outcome<()> {

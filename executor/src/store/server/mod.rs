@@ -128,6 +128,13 @@ pub(super) trait Database: Send + Sync + Sized + 'static {
         false
     }
 
+    /// What of the server's settings may cost committed steps when it crashes, and what to do.
+    fn durability_warning(
+        _s: &mut ServerSession<Self>,
+    ) -> impl Future<Output = Outcome<Option<String>>> + Send {
+        async { Ok(None) }
+    }
+
     /// An error of the database in the user's words.
     fn explain(&self, error: diesel::result::Error) -> Error;
 
@@ -232,15 +239,16 @@ impl<D: Database> ServerStore<D> {
     where
         D: Clone,
     {
-        let lane = |size| Lane::new(Arc::clone(&database), Purpose::Engine, size);
+        let deadline = (lease / 3).max(Duration::from_millis(500));
+        let lane = |purpose, size| Lane::new(Arc::clone(&database), purpose, size, deadline / 2);
         Self(Arc::new(Inner {
-            claims: lane(1),
-            commits: lane(1),
-            others: lane(6),
-            transactions: Lane::new(Arc::clone(&database), Purpose::Jobs, tx::MOST),
+            claims: lane(Purpose::Engine, 1),
+            commits: lane(Purpose::Engine, 1),
+            others: lane(Purpose::Engine, 6),
+            transactions: lane(Purpose::Jobs, tx::MOST),
             database: D::clone(&database),
             texts: Arc::new(texts),
-            deadline: (lease / 3).max(Duration::from_millis(500)),
+            deadline,
             bell: Bell::default(),
             looked: std::sync::Mutex::default(),
         }))
@@ -274,7 +282,8 @@ impl<D: Database> Inner<D> {
         again
     }
 
-    /// Waits for a verb, and not for ever: when the time has passed, its connection is closed.
+    /// Waits for a verb, and not for ever: when the time has passed, its connection is closed, and with
+    /// it those that nobody uses.
     pub(super) async fn within<T>(
         &self,
         deadline: Duration,
@@ -284,10 +293,12 @@ impl<D: Database> Inner<D> {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(sql::Failure::Ours(error))) => Err(error),
             Ok(Err(sql::Failure::Sql(error))) => Err(self.database.explain(error)),
-            Err(_) => Err(Error::new(
-                ErrorKind::Store,
-                format!("the database has not answered within {deadline:?}"),
-            )),
+            Err(_) => {
+                self.others.clear();
+                self.transactions.clear();
+                let message = format!("the database has not answered within {deadline:?}");
+                Err(Error::new(ErrorKind::Store, message).away_if(true))
+            }
         }
     }
 }
@@ -462,7 +473,11 @@ impl<D: Database> Store for ServerStore<D> {
     }
 
     fn was_written(&self, fence: Fence) -> StoreFuture<'_, Option<Written>> {
-        look!(self, |s| sql::commit::was_written(s, fence))
+        Box::pin(async move {
+            verb!(self.0, others, Look, self.0.deadline, |s| {
+                sql::commit::was_written(s, fence)
+            })
+        })
     }
 
     fn heartbeat(
@@ -487,7 +502,15 @@ impl<D: Database> Store for ServerStore<D> {
     }
 
     fn deregister(&self, worker: WorkerId) -> StoreFuture<'_, ()> {
-        change!(self, |s| sql::workers::deregister(s, worker))
+        Box::pin(async move {
+            verb!(self.0, others, Engine, self.0.deadline, |s| {
+                sql::workers::deregister(s, worker)
+            })
+        })
+    }
+
+    fn durability_warning(&self) -> StoreFuture<'_, Option<String>> {
+        look!(self, |s| D::durability_warning(s))
     }
 
     fn workers(&self) -> StoreFuture<'_, Vec<WorkerInfo>> {

@@ -30,10 +30,12 @@ pub(in crate::store) enum Purpose {
 pub(in crate::store) struct Lane<D: Database>(Pool<Connector<D>>);
 
 impl<D: Database> Lane<D> {
-    pub(super) fn new(database: Arc<D>, purpose: Purpose, size: usize) -> Self {
+    /// `patience`: how long a connection that was not used for a while may take for a sign of life.
+    pub(super) fn new(database: Arc<D>, purpose: Purpose, size: usize, patience: Duration) -> Self {
         let pool = Pool::builder(Connector {
             database,
             purpose,
+            patience,
             made: AtomicBool::new(false),
         })
         .max_size(size)
@@ -41,6 +43,11 @@ impl<D: Database> Lane<D> {
         // Only a time-out without a runtime makes this fail, and none is set.
         #[allow(clippy::expect_used)]
         Self(pool.expect("a pool without time-outs"))
+    }
+
+    /// Closes what nobody uses: it may be as dead as the one that was found out.
+    pub(super) fn clear(&self) {
+        self.0.retain(|_, _| false);
     }
 
     /// A connection, which closes when it is dropped.
@@ -111,6 +118,7 @@ impl<D: Database> DerefMut for Leased<D> {
 pub(in crate::store) struct Connector<D> {
     database: Arc<D>,
     purpose: Purpose,
+    patience: Duration,
     made: AtomicBool,
 }
 
@@ -135,7 +143,10 @@ impl<D: Database> managed::Manager for Connector<D> {
         if metrics.last_used() < Duration::from_millis(500) {
             return Ok(());
         }
-        let alive = D::ping(&mut conn.conn).await;
-        alive.map_err(|error| RecycleError::Backend(error.into()))
+        // One whose other end has gone without a word is not waited for.
+        match tokio::time::timeout(self.patience, D::ping(&mut conn.conn)).await {
+            Ok(alive) => alive.map_err(|error| RecycleError::Backend(error.into())),
+            Err(_) => Err(RecycleError::message("it gives no sign of life")),
+        }
     }
 }
