@@ -97,10 +97,12 @@ impl Server {
         let message = || format!("the database {} can't be reached", self.shown);
         let connecting = async {
             let mut conn = self.open().await.map_err(|error| {
+                // A server that answers no will do so again; one that is not there may come back.
+                let away = !matches!(error, mysql_async::Error::Server(_));
                 // The driver says so twice.
                 let error = error.to_string();
                 let error = error.trim_start_matches("Input/output error: ");
-                Error::new(ErrorKind::Store, format!("{}: {error}", message()))
+                Error::new(ErrorKind::Store, format!("{}: {error}", message())).away_if(away)
             })?;
             self.prepare(&mut conn, purpose).await?;
             let ready = AsyncMysqlConnection::try_from(conn).await;
@@ -111,7 +113,8 @@ impl Server {
             Err(_) => Err(Error::new(
                 ErrorKind::Store,
                 format!("{}: no answer within {:?}", message(), self.patience),
-            )),
+            )
+            .away_if(true)),
         }
     }
 

@@ -208,20 +208,25 @@ struct Looked {
     in_vain: u32,
     /// The bytes of a program, on average over the last ones taken; zero: not known yet.
     bytes: usize,
+    /// Whether the last claim has.
+    failed: bool,
 }
 
 impl Looked {
     /// How many programs to ask for: twice what the byte budget is likely to let in, or a claim of large
     /// ones would read many that it can't take.
     fn slots(&self, request: &ClaimRequest) -> usize {
+        const FEW: usize = 16;
         let likely = request.bytes.checked_div(self.bytes).unwrap_or(usize::MAX);
-        request.slots.min(likely.saturating_mul(2).max(1))
+        let least = if self.failed { 1 } else { FEW };
+        request.slots.min(likely.saturating_mul(2).max(least))
     }
 
     fn has_seen(&mut self, programs: &[ClaimedProgram]) {
         let bytes: usize = programs.iter().map(|program| program.bytes).sum();
         if let Some(average) = bytes.checked_div(programs.len()) {
             self.bytes = average.max(self.bytes.midpoint(average));
+            self.failed = false;
         }
     }
 
@@ -231,6 +236,7 @@ impl Looked {
         let asked = request.bytes / request.slots.max(1);
         let larger = self.bytes.max(asked).saturating_mul(4);
         self.bytes = larger.min(request.bytes);
+        self.failed = true;
     }
 }
 
