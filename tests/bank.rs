@@ -107,12 +107,8 @@ pub(crate) async fn parent(ctx: Context, mut tx: Tx<Db>) -> Result<i32, JobError
 /// The bank's tables, with so many accounts of so many coins.
 #[allow(dead_code, reason = "the worker processes find them there")]
 pub(crate) fn open(fresh: &executor_tests::Fresh, accounts: usize, coins: i64) {
-    fresh.sql(&format!(
-        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance BIGINT NOT NULL)"
-    ));
-    fresh.sql(&format!(
-        "CREATE TABLE moves (run_id VARCHAR(64) NOT NULL, step INTEGER NOT NULL)"
-    ));
+    fresh.sql("CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance BIGINT NOT NULL)");
+    fresh.sql("CREATE TABLE moves (run_id VARCHAR(64) NOT NULL, step INTEGER NOT NULL)");
     for account in 0..accounts {
         fresh.sql(&format!(
             "INSERT INTO accounts (id, balance) VALUES ({account}, {coins})"

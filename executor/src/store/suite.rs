@@ -53,6 +53,7 @@ pub(super) use exercise;
 /// The URL of the server that this variable names. In CI it must be there; elsewhere the test is
 /// left out, and `scripts/test` says so at its end.
 #[cfg(feature = "server")]
+#[allow(clippy::print_stdout, reason = "it is shown where a test fails")]
 pub(super) fn server(variable: &str) -> Option<String> {
     let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
     assert!(

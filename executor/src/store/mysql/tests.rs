@@ -14,6 +14,7 @@ async fn fresh() -> Option<(Cleared<MySqlServer>, Arc<dyn Store>)> {
     Some((cleared, Arc::new(store)))
 }
 
+#[allow(clippy::print_stdout, reason = "it is shown where a test fails")]
 fn open_fresh() -> Option<(Cleared<MySqlServer>, ServerStore<MySqlServer>)> {
     let url = suite::server("EXECUTOR_TEST_MYSQL")?;
     let schema = format!("executor_suite_{}", uuid::Uuid::new_v4().simple());

@@ -133,7 +133,8 @@ impl<D: Database> managed::Manager for Connector<D> {
     type Error = Error;
 
     async fn create(&self) -> Result<Self::Type, Error> {
-        let conn = self.database.connect(self.purpose).await?;
+        // Seldom, and large.
+        let conn = Box::pin(self.database.connect(self.purpose)).await?;
         let first = !self.made.swap(true, Ordering::Relaxed);
         Ok(Connection { conn, first })
     }

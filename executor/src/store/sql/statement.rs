@@ -79,10 +79,10 @@ impl Texts {
         self.dialect.fill(&self.names, template)
     }
 
-    fn of(&self, template: &Cow<'static, str>) -> Arc<str> {
+    fn of(&self, template: Cow<'static, str>) -> Arc<str> {
         let template = match template {
-            Cow::Borrowed(template) => *template,
-            Cow::Owned(template) => return self.fill(template).into(),
+            Cow::Borrowed(template) => template,
+            Cow::Owned(template) => return self.fill(&template).into(),
         };
         let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
         // A static text is known by its place; two places of one text only cost a second entry.
@@ -169,7 +169,7 @@ impl<'a> Statement<'a> {
     /// The statement with its text filled in, for rows of these SQL types.
     pub(in crate::store) fn filled<ST>(self, texts: &Texts) -> Filled<'a, ST> {
         Filled {
-            text: texts.of(&self.template),
+            text: texts.of(self.template),
             values: self.values,
             types: PhantomData,
         }
