@@ -34,7 +34,7 @@ use crate::{
     store::{ProgramState, Store},
 };
 
-const SEQUENCES: usize = 30;
+const SEQUENCES: usize = 20;
 const OPERATIONS: usize = 120;
 /// How many sequences are made at most, until each case was there.
 const MOST_SEQUENCES: usize = 200;
