@@ -44,7 +44,7 @@ pub(super) async fn commit(
             Ok(Some(written)) => return Ok(written),
             Ok(None) => return Err(error),
             Err(away) => {
-                tracing::debug!(error = %away, "whether a step was recorded is not known yet")
+                tracing::debug!(error = %away, "whether a step was recorded is not known yet");
             }
         }
         tokio::select! {

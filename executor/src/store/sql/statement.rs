@@ -79,6 +79,7 @@ impl Texts {
         self.dialect.fill(&self.names, template)
     }
 
+    #[allow(clippy::ptr_arg, reason = "only a borrowed text is kept")]
     fn of(&self, template: &Cow<'static, str>) -> Arc<str> {
         let template = match template {
             Cow::Borrowed(template) => *template,
