@@ -486,12 +486,11 @@ async fn a_row_that_somebody_holds_locked_holds_up_nobody_else() {
     somebody.batch_execute("ROLLBACK").await.expect("unlocked");
     // The other one's lease is extended again.
     let leases = async || {
-        let mut running = 0;
-        for run_id in [&locked, &stopped] {
-            let program = get(&behind.executor, run_id).await;
-            running += usize::from(program.state == ProgramState::Running);
-        }
-        running == 1
+        let first = get(&behind.executor, &locked).await.state;
+        let second = get(&behind.executor, &stopped).await.state;
+        let states = (first, second);
+        states == (ProgramState::Finished, ProgramState::Running)
+            || states == (ProgramState::Running, ProgramState::Finished)
     };
     until("one has finished and one runs", leases).await;
     let ends = get(&behind.executor, &locked).await.state.is_terminal();
