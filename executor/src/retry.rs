@@ -59,6 +59,11 @@ impl Default for RetryPolicy {
     }
 }
 
+/// The pause after so many failures of the store in a row: up to some seconds.
+pub(crate) fn back_off(failed: u32) -> Duration {
+    Duration::from_millis(50 << failed.min(6))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

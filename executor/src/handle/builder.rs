@@ -8,8 +8,8 @@ use crate::{
     error::Result,
     event::{ErrorHook, Event, Events},
     job::States,
+    retry::back_off,
     store,
-    worker::back_off,
 };
 
 /// Settings of an [`Executor`], on top of those of the environment: what is set here wins.

@@ -44,6 +44,7 @@ use crate::{
     event::Events,
     handle::Inner,
     job::{Registry, States},
+    retry::back_off,
     store::{ClaimRequest, Claimed, Killed, KnownJobs, Listener, Store, WorkerId, WorkerRecord},
 };
 
@@ -213,11 +214,6 @@ async fn register(
             Err(error) => return Err(error),
         }
     }
-}
-
-/// The pause after so many failures in a row: up to some seconds.
-pub(crate) fn back_off(failed: u32) -> Duration {
-    Duration::from_millis(50 << failed.min(6))
 }
 
 fn record(id: WorkerId, config: &WorkerConfig) -> WorkerRecord {

@@ -164,7 +164,7 @@ impl Address {
     }
 
     async fn connect(&self) -> std::result::Result<AsyncPgConnection, Unreachable> {
-        let connected = tokio::time::timeout(PATIENCE, self.log_in()).await;
+        let connected = tokio::time::timeout(PATIENCE, Box::pin(self.log_in())).await;
         connected.unwrap_or(Err(Unreachable::Silent))
     }
 
