@@ -406,7 +406,6 @@ async fn silent_connections_are_given_up_for_new_ones() {
     behind.proxy.silence();
     let silent = Instant::now();
     let through = create(&behind.through, 3, 1).await;
-    let created = silent.elapsed();
     let run_ids = create(&behind.executor, 20, 3).await;
     all_finish(&behind.executor, &run_ids, 3).await;
     let took = silent.elapsed();
