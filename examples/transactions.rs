@@ -112,7 +112,7 @@ async fn main() -> executor::Result<()> {
 
     let mut workers = Vec::new();
     for _ in 0..WORKERS {
-        workers.push(worker()?);
+        workers.push(Worker::start()?);
     }
     let mut kills = 0;
     loop {
@@ -122,16 +122,11 @@ async fn main() -> executor::Result<()> {
         if left == 0 {
             break;
         }
-        let mut oldest: Child = workers.remove(0);
-        oldest.kill()?; // SIGKILL: wherever it is
-        oldest.wait()?;
+        drop(workers.remove(0));
         kills += 1;
-        workers.push(worker()?);
+        workers.push(Worker::start()?);
     }
-    for mut worker in workers {
-        worker.kill()?;
-        worker.wait()?;
-    }
+    drop(workers);
 
     let run_id = Audit.create(&executor).await?;
     let ended = executor.work_until_ended([&run_id]).await?;
@@ -140,8 +135,21 @@ async fn main() -> executor::Result<()> {
 }
 
 /// A worker process: this example once more.
-fn worker() -> std::io::Result<Child> {
-    Command::new(std::env::current_exe()?).arg("work").spawn()
+struct Worker(Child);
+
+impl Worker {
+    fn start() -> std::io::Result<Self> {
+        let this = std::env::current_exe()?;
+        Command::new(this).arg("work").spawn().map(Self)
+    }
+}
+
+impl Drop for Worker {
+    /// SIGKILL, wherever it is. It may be gone already.
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 async fn unfinished(executor: &Executor) -> executor::Result<u64> {
