@@ -1,0 +1,106 @@
+//! Writes of running programs: straight, and then what is left.
+
+use super::{Begin, Database, Inner, ServerSession, Straight, verb};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    store::{
+        NewProgram, StepWrite, Written,
+        sql::{self, Outcome},
+    },
+};
+
+impl<D: Database> Inner<D> {
+    pub(super) async fn commit(&self, writes: &[StepWrite]) -> Result<Vec<Option<Written>>> {
+        match self.write(writes).await {
+            Err(error) if error.kind() == ErrorKind::Store => {
+                // A value that the database refuses looks as if the database were in trouble.
+                let (mut json, mut texts) = (Vec::new(), Vec::new());
+                for write in writes {
+                    write.texts(&mut json, &mut texts);
+                }
+                Err(self.refusal(&json, &texts).await.unwrap_or(error))
+            }
+            written => written,
+        }
+    }
+
+    /// Writes of running programs: those that are as the worker knows them all at once, the others by
+    /// what is found. Each write is whole by itself, so that the two need not share a transaction;
+    /// where children come with a write, they do.
+    async fn write(&self, writes: &[StepWrite]) -> Result<Vec<Option<Written>>> {
+        if writes.iter().any(sql::commit::stores_children) {
+            return verb!(self, commits, Engine, self.deadline, |s| async {
+                let straight = D::commit(s, writes, false).await?;
+                settle_rest(s, writes, &straight).await
+            });
+        }
+        let straight = verb!(self, commits, Engine, self.deadline, |s| D::commit(
+            s, writes, true
+        ))?;
+        let done = |(write, straight): (&StepWrite, &Straight)| match straight {
+            Straight::Written => true,
+            Straight::Paused => !sql::commit::goes_on(write),
+            Straight::Not => false,
+        };
+        if writes.iter().zip(&straight).all(done) {
+            return Ok(vec![Some(Written::Committed); writes.len()]);
+        }
+        verb!(self, commits, Engine, self.deadline, |s| settle_rest(
+            s, writes, &straight
+        ))
+    }
+
+    /// Whether the database is well, and can't hold these values: then the reason (SEMANTICS §1.4).
+    pub(super) async fn refusal(&self, json: &[&str], texts: &[&str]) -> Option<Error> {
+        let can_hold = async |json: &[&str], texts: &[&str]| {
+            verb!(self, others, Look, self.deadline, |s| D::can_hold(
+                s, json, texts
+            ))
+        };
+        can_hold(&[], &[]).await.ok()?;
+        let error = can_hold(json, texts).await.err()?;
+        // It may just have gone away.
+        can_hold(&[], &[]).await.ok()?;
+        Some(Error::new(ErrorKind::InvalidData, error.to_string()))
+    }
+}
+
+/// What is left to do after the straight way: the writes that it did not fit, children, and paused
+/// queues.
+async fn settle_rest<D: Database>(
+    s: &mut ServerSession<D>,
+    writes: &[StepWrite],
+    straight: &[Straight],
+) -> Outcome<Vec<Option<Written>>> {
+    use sql::commit::{goes_on, release_if_paused, settle, stores_children};
+
+    let mut written = Vec::with_capacity(writes.len());
+    for (write, straight) in writes.iter().zip(straight) {
+        let done = match straight {
+            Straight::Written | Straight::Paused => Some(Written::Committed),
+            Straight::Not => settle(s, write).await?,
+        };
+        let may_be_paused = *straight != Straight::Written && goes_on(write);
+        written.push(match done {
+            Some(Written::Committed) if may_be_paused => Some(release_if_paused(s, write).await?),
+            done => done,
+        });
+    }
+    let stored = |written: &Option<Written>| {
+        matches!(
+            written,
+            Some(Written::Committed | Written::Released | Written::Stopped)
+        )
+    };
+    let children: Vec<&NewProgram> = writes
+        .iter()
+        .zip(&written)
+        .filter(|(write, written)| stored(written) && stores_children(write))
+        .flat_map(|(write, _)| &write.children)
+        .collect();
+    if !children.is_empty() {
+        // A child whose unique key is taken is that other program: nothing to add.
+        D::insert(s, &children, true).await?;
+    }
+    Ok(written)
+}

@@ -1,0 +1,150 @@
+//! What a store remembers of its claims: when to look for what becomes due by itself, where a busy claim
+//! goes on, and for how much to ask.
+
+use std::time::Duration;
+
+use super::{Database, Inner};
+use crate::{
+    error::Result,
+    store::{ClaimRequest, Claimed, ClaimedProgram, Floor},
+};
+
+/// How often busy claims look for what has become due by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// When what becomes due by itself was looked for.
+#[derive(Default)]
+pub(super) struct Looked {
+    at: Option<tokio::time::Instant>,
+    next_due: Option<tokio::time::Instant>,
+    /// How far the jobs' programs were taken, as long as claims come back full.
+    floors: Vec<Floor>,
+    from_the_beginning: Option<tokio::time::Instant>,
+    /// How many claims in a row have got nothing of what others were taking.
+    in_vain: u32,
+    /// The bytes of a program, on average over the last ones taken; zero: not known yet.
+    bytes: usize,
+    /// Whether the last claim has.
+    failed: bool,
+}
+
+impl Looked {
+    /// How many programs to ask for: twice what the byte budget is likely to let in, or a claim of large
+    /// ones would read many that it can't take.
+    pub(super) fn slots(&self, request: &ClaimRequest) -> usize {
+        const FEW: usize = 16;
+        let likely = request.bytes.checked_div(self.bytes).unwrap_or(usize::MAX);
+        let least = if self.failed { 1 } else { FEW };
+        request.slots.min(likely.saturating_mul(2).max(least))
+    }
+
+    pub(super) fn has_seen(&mut self, programs: &[ClaimedProgram]) {
+        let bytes: usize = programs.iter().map(|program| program.bytes).sum();
+        if let Some(average) = bytes.checked_div(programs.len()) {
+            self.bytes = average.max(self.bytes.midpoint(average));
+            self.failed = false;
+        }
+    }
+
+    /// A claim has failed: it may have taken too long for what it was to read, and the next asks for
+    /// less.
+    pub(super) fn has_failed(&mut self, request: &ClaimRequest) {
+        let asked = request.bytes / request.slots.max(1);
+        let larger = self.bytes.max(asked).saturating_mul(4);
+        self.bytes = larger.min(request.bytes);
+        self.failed = true;
+    }
+}
+
+impl<D: Database> Inner<D> {
+    /// Whether it is time to look for what becomes due by itself: when the known next due time has
+    /// come, and else now and then. Busy claims need not look each time.
+    pub(super) fn looked_long_ago(&self) -> bool {
+        let looked = self.looked();
+        let now = tokio::time::Instant::now();
+        looked.at.is_none_or(|at| now - at >= LOOK_EVERY)
+            || looked.next_due.is_some_and(|at| at <= now)
+    }
+
+    /// Something becomes due after this time, or sooner.
+    pub(super) fn will_be_due(&self, after: Duration) {
+        let due = tokio::time::Instant::now() + after;
+        let mut looked = self.looked();
+        looked.next_due = Some(looked.next_due.map_or(due, |at| at.min(due)));
+    }
+
+    /// Notes what a claim has seen.
+    pub(super) fn has_looked(
+        &self,
+        request: &ClaimRequest,
+        look: bool,
+        began: tokio::time::Instant,
+        claimed: Result<Claimed>,
+    ) -> Result<Claimed> {
+        let mut claimed = claimed?;
+        let mut looked = self.looked();
+        let now = tokio::time::Instant::now();
+        if look {
+            looked.at = Some(began);
+            looked.next_due = claimed.next_due.map(|wait| now + wait);
+        } else {
+            claimed.next_due = looked.next_due.map(|at| at.saturating_duration_since(now));
+        }
+        looked.has_seen(&claimed.programs);
+        self.has_taken(&mut looked, request, &mut claimed);
+        if claimed.contended && claimed.programs.is_empty() {
+            // Others are taking the same programs: what they leave is to be had in a moment.
+            let pause = Duration::from_millis(1 << looked.in_vain.min(9));
+            looked.in_vain += 1;
+            claimed.next_due = Some(claimed.next_due.map_or(pause, |due| due.min(pause)));
+        } else {
+            looked.in_vain = 0;
+        }
+        Ok(claimed)
+    }
+
+    /// Where the next claim looks from: a busy one goes on where the last one has stopped, and looks
+    /// from the beginning now and then, for what has a better place.
+    pub(super) fn floors(&self) -> Vec<Floor> {
+        const EVERY: Duration = Duration::from_millis(500);
+        let mut looked = self.looked();
+        let now = tokio::time::Instant::now();
+        if looked.from_the_beginning.is_none_or(|at| now - at >= EVERY) {
+            looked.floors.clear();
+        }
+        if looked.floors.is_empty() {
+            looked.from_the_beginning = Some(now);
+        }
+        looked.floors.clone()
+    }
+
+    pub(super) fn has_taken(
+        &self,
+        looked: &mut Looked,
+        request: &ClaimRequest,
+        claimed: &mut Claimed,
+    ) {
+        let full = claimed.programs.len() == request.slots;
+        for floor in std::mem::take(&mut claimed.floors) {
+            let same = |known: &&mut Floor| known.queue == floor.queue && known.job == floor.job;
+            match looked.floors.iter_mut().find(same) {
+                Some(known) => *known = floor,
+                None => looked.floors.push(floor),
+            }
+        }
+        if !full {
+            looked.floors.clear();
+            if !request.floors.is_empty() {
+                // There may be more before.
+                claimed.more = true;
+                claimed.next_due = Some(Duration::ZERO);
+            }
+        }
+    }
+
+    pub(super) fn looked(&self) -> std::sync::MutexGuard<'_, Looked> {
+        self.looked
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
