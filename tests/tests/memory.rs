@@ -46,7 +46,8 @@ async fn a_backlog_of_large_programs_does_not_fill_the_memory() {
         .set("TEST_MEMORY_BUDGET", 8 * MIB)
         .start();
     let weigh = match fresh.store() {
-        Store::Sqlite | Store::Postgres => "outputs ->> 'weigh'",
+        Store::Sqlite => "CAST(outputs ->> 'weigh' AS TEXT)",
+        Store::Postgres => "outputs ->> 'weigh'",
         Store::MySql => "json_value(outputs, '$.weigh')",
     };
     let ended = || {
