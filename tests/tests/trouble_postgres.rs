@@ -406,6 +406,7 @@ async fn silent_connections_are_given_up_for_new_ones() {
     behind.proxy.silence();
     let silent = Instant::now();
     let through = create(&behind.through, 3, 1).await;
+    let created = silent.elapsed();
     let run_ids = create(&behind.executor, 20, 3).await;
     all_finish(&behind.executor, &run_ids, 3).await;
     let took = silent.elapsed();
@@ -419,6 +420,7 @@ async fn silent_connections_are_given_up_for_new_ones() {
     behind.tally.gate.add_permits(1);
     all_finish(&behind.executor, std::slice::from_ref(&held), 2).await;
     assert_eq!(behind.tally.repeated(), []);
+    assert!(created < Duration::from_secs(4), "it took {created:?}");
     behind.working.stop().await;
 }
 
