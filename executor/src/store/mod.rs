@@ -4,6 +4,7 @@
 //! need by value and are whole when they return: a caller that goes away in between leaves
 //! nothing half done.
 
+mod claim;
 #[cfg(all(test, feature = "sqlite"))]
 mod differential;
 #[cfg(feature = "mysql")]
@@ -19,6 +20,7 @@ mod sql;
 mod sqlite;
 #[cfg(all(test, feature = "sqlite"))]
 mod suite;
+mod write;
 
 use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 
@@ -29,6 +31,10 @@ pub use self::postgres::Pg;
 pub use self::row::{Attempted, ProgramInfo, ProgramState, QueueStats, Stats, WorkerInfo};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::Sqlite;
+pub(crate) use self::{
+    claim::{ClaimRequest, Claimed, ClaimedProgram, Floor, Killed, KnownJobs},
+    write::{Change, Failure, Fence, StepWrite, Written},
+};
 use crate::{
     config::{Config, Scheme},
     error::{Error, ErrorKind, Result},
@@ -226,115 +232,6 @@ pub(crate) struct Created {
     pub(crate) existed: bool,
 }
 
-/// What a worker can take.
-#[derive(Debug)]
-pub(crate) struct ClaimRequest {
-    pub(crate) worker: WorkerId,
-    pub(crate) queues: Vec<String>,
-    pub(crate) slots: usize,
-    pub(crate) bytes: usize,
-    pub(crate) lease: Duration,
-    pub(crate) max_crashes: u32,
-    pub(crate) jobs: Arc<KnownJobs>,
-    /// Room left in jobs that have a limit in this worker, by name.
-    pub(crate) room: Vec<(&'static str, usize)>,
-    /// What this worker runs: it renews these leases where they have ended, and never takes over
-    /// from itself (SEMANTICS §2.4).
-    pub(crate) running: Vec<Held>,
-    /// How many programs may be taken that seem to kill their workers.
-    pub(crate) suspects: usize,
-    /// Where to look from, for a store that remembers it; empty: from the beginning.
-    pub(crate) floors: Vec<Floor>,
-}
-
-/// How far the available programs of a job were taken: what lies before has gone, and a look at it
-/// would only walk over its remains.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Floor {
-    pub(crate) queue: String,
-    pub(crate) job: String,
-    pub(crate) order_key: i64,
-    pub(crate) id: i64,
-}
-
-/// Which jobs a claim may name.
-#[derive(Debug)]
-pub(crate) struct KnownJobs {
-    pub(crate) names: std::collections::HashSet<&'static str>,
-    /// Whether programs at an unknown job are taken too (to skip or fail it).
-    pub(crate) others: bool,
-}
-
-impl ClaimRequest {
-    /// From how many crashes on a program is a suspect: it runs beside no other one, so that the
-    /// neighbours of the one that kills do not use up their crashes with it.
-    pub(crate) fn suspect_from(&self) -> u32 {
-        self.max_crashes.saturating_sub(1).clamp(1, 3)
-    }
-
-    /// How many programs at this job may be taken.
-    pub(crate) fn room_for(&self, job: &str) -> usize {
-        if !self.jobs.others && !self.jobs.names.contains(job) {
-            return 0;
-        }
-        let limit = self.room.iter().find(|(name, _)| *name == job);
-        limit.map_or(self.slots, |(_, room)| (*room).min(self.slots))
-    }
-}
-
-/// What a claim took.
-#[derive(Debug, Default)]
-pub(crate) struct Claimed {
-    pub(crate) programs: Vec<ClaimedProgram>,
-    /// How long until the next known due time or lease end.
-    pub(crate) next_due: Option<Duration>,
-    /// Whether more was due than was taken.
-    pub(crate) more: bool,
-    /// Whether others were just taking what was due.
-    pub(crate) contended: bool,
-    /// How far each job's programs were taken, for a store that remembers it.
-    pub(crate) floors: Vec<Floor>,
-    /// Programs that were errored because they killed worker after worker.
-    pub(crate) killed: Vec<Killed>,
-}
-
-/// A program that was errored because its workers died in one step of it.
-#[derive(Debug)]
-pub(crate) struct Killed {
-    pub(crate) run_id: RunId,
-    pub(crate) step: usize,
-    pub(crate) job: String,
-    pub(crate) message: String,
-}
-
-/// A program under a claim: only a claim makes one.
-#[derive(Debug)]
-pub(crate) struct ClaimedProgram {
-    pub(crate) fence: Fence,
-    pub(crate) run_id: RunId,
-    /// The job that was claimed, and whose room it takes.
-    pub(crate) job: String,
-    pub(crate) jobs: String,
-    pub(crate) program_data: String,
-    pub(crate) job_data: String,
-    pub(crate) outputs: String,
-    pub(crate) step: usize,
-    pub(crate) retry_count: u32,
-    pub(crate) ordinal: u32,
-    pub(crate) bytes: usize,
-    /// Whether it seems to kill its workers.
-    pub(crate) suspect: bool,
-}
-
-/// What every write of a running program carries (SEMANTICS §1.1): refused when another claim has
-/// taken the program, and when this very write was applied before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fence {
-    pub(crate) id: i64,
-    pub(crate) token: i64,
-    pub(crate) rev: i64,
-}
-
 /// A lease to be extended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -352,127 +249,6 @@ pub(crate) enum Pulse {
     Lost,
     /// Somebody holds its row locked: nothing was extended, and the claim is there still.
     Locked,
-}
-
-/// One write of a running program.
-#[derive(Debug)]
-pub(crate) struct StepWrite {
-    pub(crate) fence: Fence,
-    pub(crate) change: Change,
-    /// Programs that the job has started since the last write.
-    pub(crate) children: Vec<NewProgram>,
-    /// How many children the step has started in all, when they are to be remembered.
-    pub(crate) ordinal: u32,
-    /// What a lease that had run out is extended to, when nobody has taken the program.
-    pub(crate) lease: Duration,
-}
-
-impl StepWrite {
-    /// About how much it adds to a commit.
-    pub(crate) fn bytes(&self) -> usize {
-        let change = match &self.change {
-            Change::Save { job_data } => job_data.len(),
-            Change::Advance { outputs, .. }
-            | Change::AdvanceAndRelease { outputs, .. }
-            | Change::Finish { outputs } => outputs.as_ref().map_or(0, String::len),
-            Change::Retry { failure, .. } | Change::Fail { failure } => failure.message.len(),
-            Change::Snooze { .. } | Change::HandOff { .. } | Change::GiveBack => 0,
-        };
-        let children = self
-            .children
-            .iter()
-            .map(|child| child.program.program_data.len() + child.program.job_data.len());
-        change + children.sum::<usize>()
-    }
-
-    /// After which time it makes the program due by itself, where it does.
-    #[cfg(feature = "server")]
-    fn due_after(&self) -> Option<Duration> {
-        match &self.change {
-            Change::Retry { after, .. } | Change::Snooze { after } => Some(*after),
-            // The row says after which time a hand-off comes back.
-            Change::HandOff { .. } => Some(Duration::ZERO),
-            _ => None,
-        }
-    }
-
-    /// The values that a database might not be able to hold: JSON, and plain texts.
-    #[cfg(feature = "server")]
-    fn texts<'a>(&'a self, json: &mut Vec<&'a str>, texts: &mut Vec<&'a str>) {
-        match &self.change {
-            Change::Save { job_data } => json.push(job_data),
-            Change::Advance { outputs, .. }
-            | Change::AdvanceAndRelease { outputs, .. }
-            | Change::Finish { outputs } => json.extend(outputs.as_deref()),
-            Change::Retry { failure, .. } | Change::Fail { failure } => {
-                texts.push(&failure.message);
-            }
-            Change::Snooze { .. } | Change::HandOff { .. } | Change::GiveBack => {}
-        }
-        for child in &self.children {
-            let program = &child.program;
-            json.extend([
-                &*program.program_data,
-                &*program.job_data,
-                &*program.attributes,
-            ]);
-        }
-    }
-}
-
-/// The arrows that a worker can take (the chart is in ARCHITECTURE.md).
-#[derive(Debug)]
-pub(crate) enum Change {
-    /// Progress within a step.
-    Save { job_data: String },
-    /// The step is done, the next begins under the same claim.
-    Advance {
-        next: String,
-        outputs: Option<String>,
-    },
-    /// The step is done, and any worker may take the next.
-    AdvanceAndRelease {
-        next: String,
-        outputs: Option<String>,
-    },
-    /// The last step is done.
-    Finish { outputs: Option<String> },
-    /// The step failed and runs again.
-    Retry { failure: Failure, after: Duration },
-    /// The step failed for good.
-    Fail { failure: Failure },
-    /// The step runs again, and nothing failed.
-    Snooze { after: Duration },
-    /// The step waits for a completion from outside.
-    HandOff { key: String, next: Option<String> },
-    /// The claim ends with nothing done.
-    GiveBack,
-}
-
-/// What is recorded of a failed attempt.
-#[derive(Clone, Debug, serde::Serialize)]
-pub(crate) struct Failure {
-    pub(crate) step: usize,
-    pub(crate) job: String,
-    pub(crate) attempt: u32,
-    #[serde(rename = "error")]
-    pub(crate) message: String,
-}
-
-/// What became of a write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// It is durable; the fence's revision is one higher now.
-    Committed,
-    /// It is durable, and the next step may not start under this claim: the queue was paused. Any
-    /// worker may take the program when it is resumed.
-    Released,
-    /// It is recorded; the program was stopped from outside, and nothing more may start.
-    Stopped,
-    /// Another claim has the program: nothing was written.
-    LeaseLost,
-    /// The database cannot hold it: nothing was written.
-    Refused(String),
 }
 
 /// What a report from outside is about.

@@ -87,12 +87,7 @@ impl Pair {
     }
 
     fn beginning(&self) -> Floor {
-        Floor {
-            queue: self.queue.clone(),
-            job: self.job.clone(),
-            order_key: i64::MIN,
-            id: 0,
-        }
+        Floor::beginning(self.queue.clone(), self.job.clone())
     }
 
     pub(super) fn at(floor: &Floor, request: &ClaimRequest) -> Self {
@@ -361,7 +356,13 @@ async fn read(
                 return Ok(programs);
             }
             let Pair { queue, job, .. } = &pairs[row.pair];
-            reach(floors, queue, job, row);
+            let reached = Floor {
+                queue: queue.clone(),
+                job: job.clone(),
+                order_key: row.order_key,
+                id: row.id,
+            };
+            reached.note(floors);
             program.job.clone_from(job);
             program.suspect = row.suspect;
             programs.push(program);
@@ -371,23 +372,6 @@ async fn read(
         }
     }
     Ok(programs)
-}
-
-/// Notes how far a job's programs were taken; they come in their order.
-fn reach(floors: &mut Vec<Floor>, queue: &str, job: &str, row: &Locked) {
-    let (order_key, id) = (row.order_key, row.id);
-    match floors
-        .iter_mut()
-        .find(|floor| floor.queue == queue && floor.job == job)
-    {
-        Some(floor) => (floor.order_key, floor.id) = (order_key, id),
-        None => floors.push(Floor {
-            queue: queue.to_owned(),
-            job: job.to_owned(),
-            order_key,
-            id,
-        }),
-    }
 }
 
 async fn data(s: &mut MySession, rows: &[Locked]) -> Outcome<Vec<ClaimedProgram>> {

@@ -62,30 +62,6 @@ macro_rules! size {
     };
 }
 
-/// Notes how far a job's programs were taken; they come in their order.
-fn reach(
-    floors: &mut Vec<Floor>,
-    queue: Option<String>,
-    job: &str,
-    order_key: Option<i64>,
-    id: i64,
-) {
-    let queue = queue.unwrap_or_default();
-    let order_key = order_key.unwrap_or(i64::MIN);
-    match floors
-        .iter_mut()
-        .find(|floor| floor.queue == queue && floor.job == job)
-    {
-        Some(floor) => (floor.order_key, floor.id) = (order_key, id),
-        None => floors.push(Floor {
-            queue,
-            job: job.to_owned(),
-            order_key,
-            id,
-        }),
-    }
-}
-
 /// The beginning of each job that has something available: also of those of which nothing was among the
 /// best.
 fn beginnings(request: &ClaimRequest, present: &str) -> Vec<Floor> {
@@ -94,12 +70,7 @@ fn beginnings(request: &ClaimRequest, present: &str) -> Vec<Floor> {
     present
         .into_iter()
         .filter(|(_, job)| known(job))
-        .map(|(queue, job)| Floor {
-            queue,
-            job,
-            order_key: i64::MIN,
-            id: 0,
-        })
+        .map(|(queue, job)| Floor::beginning(queue, job))
         .collect()
 }
 
@@ -299,7 +270,13 @@ async fn take(
         let (run_id, jobs, program_data, job_data, outputs) = texts;
         let (step, retried, ordinal, crashes, job, queue, order_key) = numbers;
         let job = job.unwrap_or_default();
-        reach(&mut claimed.floors, queue, &job, order_key, id);
+        let reached = Floor {
+            queue: queue.unwrap_or_default(),
+            job: job.clone(),
+            order_key: order_key.unwrap_or(i64::MIN),
+            id,
+        };
+        reached.note(&mut claimed.floors);
         let (jobs, program_data) = (jobs.unwrap_or_default(), program_data.unwrap_or_default());
         let (job_data, outputs) = (job_data.unwrap_or_default(), outputs.unwrap_or_default());
         claimed.programs.push(ClaimedProgram {

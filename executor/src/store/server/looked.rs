@@ -126,11 +126,7 @@ impl<D: Database> Inner<D> {
     ) {
         let full = claimed.programs.len() == request.slots;
         for floor in std::mem::take(&mut claimed.floors) {
-            let same = |known: &&mut Floor| known.queue == floor.queue && known.job == floor.job;
-            match looked.floors.iter_mut().find(same) {
-                Some(known) => *known = floor,
-                None => looked.floors.push(floor),
-            }
+            floor.note(&mut looked.floors);
         }
         if !full {
             looked.floors.clear();
