@@ -1,8 +1,14 @@
 //! Creation of programs: columns as arrays, one statement.
 
+use super::{PgSession, Postgres, hear};
 use crate::store::{
     NewProgram,
-    sql::{Outcome, Session, create::row, statement::sql},
+    server::Inner,
+    sql::{
+        Outcome, Session,
+        create::row,
+        statement::{Statement, sql},
+    },
 };
 
 macro_rules! insert {
@@ -25,20 +31,45 @@ macro_rules! insert {
     };
 }
 
-/// Inserts programs; the run ids of those that were. Keys are inserted in their order, so that two
-/// who insert the same ones wait for each other one way only.
+/// Inserts programs; the run ids of those that were.
 pub(super) async fn insert<S: Session>(
     s: &mut S,
     programs: &[&NewProgram],
     absent: bool,
 ) -> Outcome<Vec<String>> {
+    s.texts(insertion(programs, absent)).await
+}
+
+/// Inserts programs, and tells the other processes: both go to the server at once, and the message
+/// is sent there when the programs are durable.
+pub(super) async fn insert_and_ring(
+    s: &mut PgSession,
+    store: &Inner<Postgres>,
+    programs: &[&NewProgram],
+) -> Outcome<Vec<String>> {
+    let (inserted, told) = s
+        .side_by_side(insertion(programs, false), hear::message(store))
+        .await;
+    if let Err(error) = told {
+        tracing::debug!(%error, "other workers will find by themselves what is due");
+    }
+    Ok(inserted?)
+}
+
+/// Keys are inserted in their order, so that two who insert the same ones wait for each other one
+/// way only.
+fn insertion<'a>(programs: &[&'a NewProgram], absent: bool) -> Statement<'a> {
     const INSERT: &str = insert!("", "");
     const INSERT_KEYED: &str = insert!("", " ORDER BY w.unique_key");
     const INSERT_ABSENT: &str = insert!(
         " WHERE NOT EXISTS (SELECT FROM {t} p WHERE p.run_id = w.run_id)",
         " ORDER BY w.unique_key"
     );
-    let rows: Vec<_> = programs.iter().map(|new| row(new)).collect();
+    let mut rows: Vec<_> = programs.iter().map(|new| row(new)).collect();
+    let jobs: Vec<_> = rows
+        .iter_mut()
+        .map(|row| std::mem::take(&mut row.jobs))
+        .collect();
     let template = if absent {
         INSERT_ABSENT
     } else if rows.iter().any(|row| row.unique_key.is_some()) {
@@ -46,11 +77,11 @@ pub(super) async fn insert<S: Session>(
     } else {
         INSERT
     };
-    let statement = sql(template)
+    sql(template)
         .texts(rows.iter().map(|row| Some(row.run_id.into())))
         .texts(rows.iter().map(|row| row.name.map(Into::into)))
         .texts(rows.iter().map(|row| Some(row.queue.into())))
-        .texts(rows.iter().map(|row| Some(row.jobs.as_str().into())))
+        .texts(jobs.into_iter().map(|jobs| Some(jobs.into())))
         .texts(rows.iter().map(|row| Some(row.job.into())))
         .texts(rows.iter().map(|row| Some(row.program_data.into())))
         .texts(rows.iter().map(|row| Some(row.job_data.into())))
@@ -60,6 +91,5 @@ pub(super) async fn insert<S: Session>(
         .ints(rows.iter().map(|row| row.retry_after))
         .texts(rows.iter().map(|row| row.parent.map(Into::into)))
         .ints(rows.iter().map(|row| row.at))
-        .ints(rows.iter().map(|row| Some(row.after)));
-    s.texts(statement).await
+        .ints(rows.iter().map(|row| Some(row.after)))
 }

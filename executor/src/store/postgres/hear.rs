@@ -16,7 +16,10 @@ use crate::{
     error::{Error, ErrorKind, Result},
     store::{
         server::{Begin, Inner, Whose, verb},
-        sql::{Outcome, Session, statement::sql},
+        sql::{
+            Outcome, Session,
+            statement::{Statement, sql},
+        },
     },
 };
 
@@ -33,16 +36,18 @@ pub(super) async fn ring<S: Session>(
     store: &Inner<Postgres>,
     whose: Whose,
 ) -> Outcome<()> {
-    let id = store.database.id.to_string();
-    let payload = match whose {
-        Whose::Ours => {
-            // No disk has to be waited for: a message that is lost is no loss.
-            s.run(sql("SET LOCAL synchronous_commit = off")).await?;
-            id.as_str()
-        }
-        Whose::Anybodys => "",
-    };
-    notify(s, &store.database.channel, payload).await
+    match whose {
+        Whose::Ours => s.texts(message(store)).await.map(drop),
+        Whose::Anybodys => notify(s, &store.database.channel, "").await,
+    }
+}
+
+/// Tells the other processes, in a transaction of its own. No disk has to be waited for: a message
+/// that is lost is no loss.
+pub(super) fn message(store: &Inner<Postgres>) -> Statement<'static> {
+    sql("SELECT set_config('synchronous_commit', 'off', true) || pg_notify(?, ?)::text")
+        .text(store.database.channel.to_string())
+        .text(store.database.id.to_string())
 }
 
 async fn notify<S: Session>(s: &mut S, channel: &str, payload: &str) -> Outcome<()> {

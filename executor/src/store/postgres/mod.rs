@@ -228,6 +228,14 @@ impl Database for Postgres {
         .away_if(away)
     }
 
+    async fn insert_and_ring(
+        s: &mut PgSession,
+        store: &Inner<Self>,
+        programs: &[&NewProgram],
+    ) -> Outcome<Vec<String>> {
+        create::insert_and_ring(s, store, programs).await
+    }
+
     async fn ring<S: Session>(s: &mut S, store: &Inner<Self>, whose: Whose) -> Outcome<()> {
         hear::ring(s, store, whose).await
     }
@@ -238,6 +246,22 @@ impl Database for Postgres {
 }
 
 impl PgSession {
+    /// Runs two statements, each a transaction by itself: both go to the server at once.
+    async fn side_by_side(
+        &mut self,
+        first: Statement<'_>,
+        second: Statement<'_>,
+    ) -> (QueryResult<Vec<String>>, QueryResult<Vec<String>>) {
+        let (conn, texts, _) = self.parts();
+        let conn = &*conn;
+        let (mut this, mut same) = (conn, conn);
+        join(
+            RunQueryDsl::load(first.filled::<diesel::sql_types::Text>(texts), &mut this),
+            RunQueryDsl::load(second.filled::<diesel::sql_types::Text>(texts), &mut same),
+        )
+        .await
+    }
+
     /// Runs a statement; its rows, as tuples of these SQL types.
     async fn rows<ST, T>(&mut self, statement: Statement<'_>) -> Outcome<Vec<T>>
     where

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use super::{Begin, Database, FOR_EVER, Inner, Whose, session::Borrowed, verb};
+use super::{Begin, Database, FOR_EVER, Inner, Whose, ear::Turn, session::Borrowed, verb};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
@@ -17,14 +17,21 @@ use crate::{
 /// When a connection is lost while they are stored, nobody can tell what has become of them. They
 /// are then sent again, and inserted only where their run ids are not there.
 pub(super) async fn create<D: Database>(
-    store: &Inner<D>,
+    store: &Arc<Inner<D>>,
     programs: &[NewProgram],
 ) -> Result<Vec<Result<Created>>> {
     let (keyed, free): (Vec<_>, Vec<_>) = programs
         .iter()
         .partition(|program| program.program.options.unique_key.is_some());
-    let mut created = store_all(store, &free).await?;
-    created.extend(store_all(store, &keyed).await?);
+    let mut turn = store.bell.turn(store);
+    let had_turn = turn.is_some();
+    let mut created = store_all(store, &free, &mut turn).await?;
+    let told = had_turn && turn.is_none();
+    drop(turn);
+    created.extend(store_all(store, &keyed, &mut None).await?);
+    if !told || !keyed.is_empty() {
+        store.bell.ring(store);
+    }
     // Back into the order in which they came.
     let (mut free, mut keyed) = {
         let keyed = created.split_off(free.len());
@@ -57,9 +64,11 @@ pub(super) async fn create_in<D: Database>(
     store.within(FOR_EVER, created).await
 }
 
+/// Stores programs; whoever has the turn to tell the others uses it where that costs no time.
 async fn store_all<D: Database>(
     store: &Inner<D>,
     programs: &[&NewProgram],
+    turn: &mut Option<Turn<D>>,
 ) -> Result<Vec<Result<Created>>> {
     if programs.is_empty() {
         return Ok(Vec::new());
@@ -76,6 +85,15 @@ async fn store_all<D: Database>(
             verb!(store, others, Engine, store.deadline, |s| insert::<D, _>(
                 s, programs, again
             ))
+        } else if turn.is_some() {
+            let created = verb!(store, others, Alone, store.deadline, |s| async {
+                let inserted = D::insert_and_ring(s, store, programs).await?;
+                results::<D, _>(s, programs, inserted, again).await
+            });
+            if let (Ok(_), Some(turn)) = (&created, turn.take()) {
+                turn.was_told();
+            }
+            created
         } else {
             verb!(store, others, Alone, store.deadline, |s| insert::<D, _>(
                 s, programs, again
@@ -108,8 +126,8 @@ async fn split<D: Database>(
         return Ok(vec![Err(refused)]);
     }
     let (first, second) = programs.split_at(programs.len() / 2);
-    let mut created = Box::pin(store_all(store, first)).await?;
-    created.extend(Box::pin(store_all(store, second)).await?);
+    let mut created = Box::pin(store_all(store, first, &mut None)).await?;
+    created.extend(Box::pin(store_all(store, second, &mut None)).await?);
     Ok(created)
 }
 
@@ -133,7 +151,17 @@ async fn insert<D: Database, S: Session>(
     programs: &[&NewProgram],
     again: bool,
 ) -> Outcome<Vec<Result<Created>>> {
-    let inserted: HashSet<String> = D::insert(s, programs, again).await?.into_iter().collect();
+    let inserted = D::insert(s, programs, again).await?;
+    results::<D, S>(s, programs, inserted, again).await
+}
+
+async fn results<D: Database, S: Session>(
+    s: &mut S,
+    programs: &[&NewProgram],
+    inserted: Vec<String>,
+    again: bool,
+) -> Outcome<Vec<Result<Created>>> {
+    let inserted: HashSet<String> = inserted.into_iter().collect();
     let mut created = Vec::with_capacity(programs.len());
     for program in programs {
         let run_id = program.run_id.clone();

@@ -57,6 +57,20 @@ pub(in crate::store) trait Database: Send + Sync + Sized + 'static {
         absent: bool,
     ) -> impl Future<Output = Outcome<Vec<String>>> + Send;
 
+    /// Inserts programs by a statement that stands alone, and tells other processes as soon as they are
+    /// durable; the run ids that were inserted.
+    fn insert_and_ring(
+        s: &mut ServerSession<Self>,
+        store: &Inner<Self>,
+        programs: &[&NewProgram],
+    ) -> impl Future<Output = Outcome<Vec<String>>> + Send {
+        async move {
+            let inserted = Self::insert(s, programs, false).await?;
+            Self::ring(s, store, Whose::Ours).await?;
+            Ok(inserted)
+        }
+    }
+
     /// Takes due programs. `look`: whether what has become due by itself is looked for before.
     fn claim(
         s: &mut ServerSession<Self>,

@@ -21,6 +21,36 @@ use crate::store::Listener;
 /// At most one message to other processes in this time.
 const RING_EVERY: Duration = Duration::from_millis(5);
 
+/// The right to tell other processes, and the duty to tell them what has happened in the meantime.
+pub(super) struct Turn<D: Database>(Option<Arc<Inner<D>>>);
+
+impl<D: Database> Turn<D> {
+    fn tell(mut self) {
+        if let Some(store) = self.0.take() {
+            tokio::spawn(async move { store.bell.tell(&store).await });
+        }
+    }
+
+    /// They were told just now, of what there is.
+    pub(super) fn was_told(mut self) {
+        if let Some(store) = self.0.take() {
+            raise(&store.bell.changes);
+            tokio::spawn(async move {
+                tokio::time::sleep(RING_EVERY).await;
+                store.bell.tell(&store).await;
+            });
+        }
+    }
+}
+
+impl<D: Database> Drop for Turn<D> {
+    fn drop(&mut self) {
+        if let Some(store) = &self.0 {
+            store.bell.telling.store(false, Ordering::Release);
+        }
+    }
+}
+
 /// Rings in this process, and asks for it to be heard elsewhere.
 pub(in crate::store) struct Bell {
     changes: watch::Sender<u64>,
@@ -41,20 +71,30 @@ impl Default for Bell {
 }
 
 impl Bell {
+    /// How often it has rung.
+    pub(super) fn count(&self) -> u64 {
+        *self.changes.borrow()
+    }
+
     pub(super) fn ring<D: Database>(&self, store: &Arc<Inner<D>>) {
         raise(&self.changes);
         self.news.store(true, Ordering::Release);
-        if !self.telling.swap(true, Ordering::AcqRel) {
-            let store = Arc::clone(store);
-            tokio::spawn(async move { store.bell.tell(&store).await });
+        if let Some(turn) = self.turn(store) {
+            turn.tell();
         }
+    }
+
+    /// The turn to tell the others, where nobody has it.
+    pub(super) fn turn<D: Database>(&self, store: &Arc<Inner<D>>) -> Option<Turn<D>> {
+        let free = !self.telling.swap(true, Ordering::AcqRel);
+        free.then(|| Turn(Some(Arc::clone(store))))
     }
 
     /// Tells the others, until there is no news.
     async fn tell<D: Database>(&self, store: &Arc<Inner<D>>) {
         loop {
             while self.news.swap(false, Ordering::AcqRel) {
-                let told = verb!(store, others, Look, store.deadline, |s| D::ring(
+                let told = verb!(store, others, Alone, store.deadline, |s| D::ring(
                     s,
                     store,
                     Whose::Ours

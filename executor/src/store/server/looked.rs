@@ -26,6 +26,10 @@ pub(super) struct Looked {
     bytes: usize,
     /// Whether the last claim has.
     failed: bool,
+    /// How often the bell had rung before the last claim.
+    rung: u64,
+    /// Whether the last claim has put off its look.
+    owes: bool,
 }
 
 impl Looked {
@@ -57,13 +61,19 @@ impl Looked {
 }
 
 impl<D: Database> Inner<D> {
-    /// Whether it is time to look for what becomes due by itself: when the known next due time has
-    /// come, and else now and then. Busy claims need not look each time.
-    pub(super) fn looked_long_ago(&self) -> bool {
-        let looked = self.looked();
+    /// Whether this claim looks for what becomes due by itself: when the known next due time has
+    /// come, and else now and then. Busy claims need not look each time; and where nothing is known to
+    /// be due, one that the bell has woken takes first what it was rung for, and leaves the look to the
+    /// next, which follows at once.
+    pub(super) fn looks(&self) -> bool {
+        let mut looked = self.looked();
         let now = tokio::time::Instant::now();
-        looked.at.is_none_or(|at| now - at >= LOOK_EVERY)
-            || looked.next_due.is_some_and(|at| at <= now)
+        let rung = std::mem::replace(&mut looked.rung, self.bell.count());
+        let woken = rung != looked.rung && looked.at.is_some();
+        let known = looked.next_due.is_some_and(|at| at <= now);
+        let long_ago = looked.at.is_none_or(|at| now - at >= LOOK_EVERY);
+        looked.owes = long_ago && woken && !known && !looked.owes;
+        known || (long_ago && !looked.owes)
     }
 
     /// Something becomes due after this time, or sooner.
@@ -88,7 +98,10 @@ impl<D: Database> Inner<D> {
             looked.at = Some(began);
             looked.next_due = claimed.next_due.map(|wait| now + wait);
         } else {
-            claimed.next_due = looked.next_due.map(|at| at.saturating_duration_since(now));
+            claimed.next_due = match looked.owes {
+                true => Some(Duration::ZERO),
+                false => looked.next_due.map(|at| at.saturating_duration_since(now)),
+            };
         }
         looked.has_seen(&claimed.programs);
         self.has_taken(&mut looked, request, &mut claimed);

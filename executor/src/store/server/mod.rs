@@ -224,11 +224,7 @@ impl<D: Database> Store for ServerStore<D> {
     }
 
     fn create(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>> {
-        Box::pin(async move {
-            let created = create::create(&self.0, &programs).await?;
-            self.ring();
-            Ok(created)
-        })
+        Box::pin(async move { create::create(&self.0, &programs).await })
     }
 
     fn create_in<'a>(
@@ -246,7 +242,7 @@ impl<D: Database> Store for ServerStore<D> {
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claimed> {
         Box::pin(async move {
             let began = tokio::time::Instant::now();
-            let look = self.0.looked_long_ago();
+            let look = self.0.looks();
             let slots = self.0.looked().slots(&request);
             let floors = self.0.floors();
             let request = ClaimRequest {
