@@ -7,14 +7,18 @@
 //! when the database shows all programs done. Medians over the rounds.
 #![allow(clippy::print_stdout, reason = "a table is what it is for")]
 
+mod place;
+
 use std::{
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use executor::{Executor, Filter, ProgramState, RunId, prelude::*};
+
+use self::place::{Store, clear, connect, mysql, peak_kib, program, psql, server};
 
 #[derive(Parser)]
 struct Options {
@@ -56,23 +60,6 @@ enum Part {
         /// The program that was created last.
         last: RunId,
     },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Store {
-    Sqlite,
-    Postgres,
-    Mysql,
-}
-
-#[job]
-async fn first() -> Result<(), JobError> {
-    Ok(())
-}
-
-#[job]
-async fn second() -> Result<(), JobError> {
-    Ok(())
 }
 
 fn main() -> executor::Result<()> {
@@ -162,20 +149,6 @@ fn round(
     })
 }
 
-fn server(variable: &str) -> executor::Result<String> {
-    let missing = |_| format!("{variable} is not set: `eval \"$(scripts/services)\"` sets it");
-    Ok(std::env::var(variable).map_err(missing)?)
-}
-
-async fn connect(url: &str, table: &str, slots: usize) -> executor::Result<Executor> {
-    executor::builder()
-        .database_url(url)
-        .table(table)
-        .slots(slots)
-        .connect()
-        .await
-}
-
 /// Creates the backlog; programs a second in bulk, and one by one.
 async fn fill(url: &str, table: &str, options: &Options) -> executor::Result<(f64, f64, RunId)> {
     const SINGLY: usize = 200;
@@ -184,17 +157,7 @@ async fn fill(url: &str, table: &str, options: &Options) -> executor::Result<(f6
     if options.history > 0 {
         remember(url, table, options)?;
     }
-    let program = || {
-        let mut program = executor::DynProgram::new(());
-        for step in 0..options.steps {
-            program = if step % 2 == 0 {
-                program.then(First)
-            } else {
-                program.then(Second)
-            };
-        }
-        program
-    };
+    let program = || program(options.steps);
     let start = Instant::now();
     for _ in 0..SINGLY {
         program().create(&executor).await?;
@@ -208,29 +171,6 @@ async fn fill(url: &str, table: &str, options: &Options) -> executor::Result<(f6
     }
     let created = bulk as f64 / start.elapsed().as_secs_f64();
     Ok((created, singly, last.ok_or("no program")?))
-}
-
-/// Drops the tables of the round before.
-fn clear(url: &str, table: &str, store: Store) -> executor::Result<()> {
-    let tables = ["", "_workers", "_queues", "_migrations"];
-    let drops: Vec<String> = tables
-        .iter()
-        .map(|suffix| format!("DROP TABLE IF EXISTS {table}{suffix};"))
-        .collect();
-    match store {
-        Store::Sqlite => {}
-        Store::Postgres => run(
-            "psql",
-            &[
-                "-q",
-                url.split("?").next().unwrap_or(url),
-                "-c",
-                &drops.concat(),
-            ],
-        )?,
-        Store::Mysql => mysql(url, &drops.concat())?,
-    }
-    Ok(())
 }
 
 /// Programs that have finished long ago.
@@ -249,12 +189,11 @@ fn remember_in_postgres(url: &str, table: &str, programs: usize) -> executor::Re
          FROM generate_series(1, {programs});
          VACUUM ANALYZE {table};"
     );
-    let bare = url.split('?').next().unwrap_or(url);
     for statement in fill
         .split_inclusive(';')
         .filter(|text| !text.trim().is_empty())
     {
-        run("psql", &["-q", bare, "-c", statement])?;
+        psql(url, statement)?;
     }
     Ok(())
 }
@@ -277,33 +216,6 @@ fn remember_in_mysql(url: &str, table: &str, programs: usize) -> executor::Resul
     mysql(url, &format!("ANALYZE TABLE {table}"))
 }
 
-/// Runs a text with MySQL's own client.
-fn mysql(url: &str, text: &str) -> executor::Result<()> {
-    let (_, rest) = url.split_once("://").ok_or("no URL")?;
-    let rest = rest.split('?').next().unwrap_or(rest);
-    let (login, place) = rest.split_once('@').unwrap_or(("root", rest));
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let (host, database) = place.split_once('/').ok_or("the URL names no database")?;
-    let (host, port) = host.split_once(':').unwrap_or((host, "3306"));
-    let done = Command::new("mysql")
-        .args(["--protocol=tcp", "-u", user, "-h", host, "-P", port])
-        .args(["-e", text, database])
-        .env("MYSQL_PWD", password)
-        .output()?;
-    ended(done, "mysql")
-}
-
-fn run(program: &str, arguments: &[&str]) -> executor::Result<()> {
-    ended(Command::new(program).args(arguments).output()?, program)
-}
-
-fn ended(done: std::process::Output, program: &str) -> executor::Result<()> {
-    if done.status.success() {
-        return Ok(());
-    }
-    Err(format!("{program}: {}", String::from_utf8_lossy(&done.stderr)).into())
-}
-
 async fn drain(url: &str, table: &str, slots: usize, last: &RunId) -> executor::Result<()> {
     let executor = connect(url, table, slots).await?;
     // One that looks on, by connections of its own.
@@ -319,7 +231,7 @@ async fn drain(url: &str, table: &str, slots: usize, last: &RunId) -> executor::
             elapsed = start.elapsed();
         })
         .await?;
-    println!("{} {}", elapsed.as_secs_f64(), peak_kib());
+    println!("{} {}", elapsed.as_secs_f64(), peak_kib("self"));
     Ok(())
 }
 
@@ -340,12 +252,4 @@ async fn unfinished(executor: &Executor) -> bool {
         .list(filter.limit(1))
         .await
         .map_or(true, |found| !found.is_empty())
-}
-
-/// The largest resident size of this process so far.
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|text| text.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
 }
