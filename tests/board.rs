@@ -42,11 +42,26 @@ impl Board {
 
     /// Stays inside until the gate lets it through.
     pub(crate) async fn pass(&self) -> Result<(), JobError> {
-        let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_inside.fetch_max(inside, Ordering::SeqCst);
+        let _inside = Inside::enter(self);
         self.gate.0.acquire().await?.forget();
-        self.inside.fetch_sub(1, Ordering::SeqCst);
         Ok(())
+    }
+}
+
+/// A body at the gate; also one that is cancelled there leaves.
+struct Inside<'b>(&'b Board);
+
+impl<'b> Inside<'b> {
+    fn enter(board: &'b Board) -> Self {
+        let inside = board.inside.fetch_add(1, Ordering::SeqCst) + 1;
+        board.most_inside.fetch_max(inside, Ordering::SeqCst);
+        Self(board)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -118,3 +118,12 @@ pub(crate) async fn weigh(
     tokio::time::sleep(Duration::from_millis(millis)).await;
     Ok(data.len())
 }
+
+/// Takes this long, beside two others over all workers.
+#[job(concurrency_global = 3)]
+pub(crate) async fn narrow(ctx: Context, millis: u64) -> Result<(), JobError> {
+    note("start", &ctx, ctx.attempt());
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    note("end", &ctx, ctx.attempt());
+    Ok(())
+}

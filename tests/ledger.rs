@@ -57,6 +57,20 @@ impl Ledger {
         &self.0
     }
 
+    /// Notes that a worker process was killed, and has ended.
+    ///
+    /// # Panics
+    /// The file cannot be written to.
+    pub fn killed(&self, pid: u32, number: u32) {
+        let line = format!("killed none 0 {pid} {number}\n");
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(&self.0)
+            .expect("a ledger");
+        file.write_all(line.as_bytes())
+            .expect("a line in the ledger");
+    }
+
     /// All that was written so far, in order.
     ///
     /// # Panics

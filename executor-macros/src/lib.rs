@@ -56,6 +56,13 @@ mod types;
 ///   `backoff = "10s"` is constant
 /// - `timeout = "10m"`: the longest an attempt may take
 /// - `concurrency = 4`: at most so many at once in a worker
+/// - `concurrency_global = 10`: at most so many at once over all workers of the store; the body is cancelled
+///   as soon as the lease can't be renewed
+/// - `rate = "100/min"`: at most so many attempts in that time over all workers (`s`, `min`, `h`, `d`, or a
+///   duration: `"5/30s"`); `burst = 20` of them may start at one moment after a pause, a second's worth
+///   if left out
+/// - `limit_key = "customer_id"`: each value of this field, of the job's data or else of the program's, has
+///   such limits of its own
 /// - `strict_lease`: stop as soon as the lease can't be renewed
 /// - `blocking`: a plain `fn`, run on the blocking pool; it can't be dropped when it is past its timeout,
 ///   and keeps its slot till it returns

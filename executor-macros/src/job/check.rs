@@ -73,6 +73,7 @@ pub(crate) fn check<'f>(
     check_once("Tx", &parameters, |role| matches!(role, Role::Tx), errors);
     check_tx(&args, &parameters, errors);
     check_keys(&parameters, errors);
+    check_limits(&args, &parameters, errors);
     check_derives(&args, &parameters, errors);
     let makes_struct = whole && errors.count() == before && function.is_free();
     Some(Job {
@@ -139,6 +140,44 @@ fn check_keys(parameters: &[Parameter<'_>], errors: &mut Errors) {
             );
         }
         keys.insert(key);
+    }
+}
+
+/// A key without a limit, a burst without a rate, and a key that is no field.
+fn check_limits(args: &Args, parameters: &[Parameter<'_>], errors: &mut Errors) {
+    if let (Some(burst), None) = (&args.burst, &args.rate) {
+        errors.at(
+            burst,
+            "`burst` belongs to a rate: write `rate = \"100/min\"` beside it",
+        );
+    }
+    let Some(key) = &args.limit_key else {
+        return;
+    };
+    if args.rate.is_none() && args.concurrency_global.is_none() {
+        errors.at(
+            key,
+            "a key needs something to limit: write `concurrency_global = 4` or \
+             `rate = \"100/min\"` beside it",
+        );
+    }
+    let name = key.value();
+    let reads_program = parameters
+        .iter()
+        .any(|it| matches!(it.role, Role::ProgramData));
+    let known: Vec<String> = fields(parameters).map(Field::key).collect();
+    if !reads_program && !known.contains(&name) {
+        let known = match known.as_slice() {
+            [] => "it has none".to_owned(),
+            known => format!("its fields: `{}`", known.join("`, `")),
+        };
+        errors.at(
+            key,
+            format!(
+                "the job has no field `{name}` ({known}), and does not take its `ProgramData`: \
+                 name a field of one of them"
+            ),
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::{Path, Type, spanned::Spanned};
 
 use super::{
+    args::Rate,
     check::Job,
     field::Field,
     model::{Parameter, Role},
@@ -200,9 +201,19 @@ fn options(job: &Job<'_>) -> TokenStream {
         .map(|Range { min, max }| quote!(.backoff_ms(#min, #max)));
     let timeout = args.timeout.map(|millis| quote!(.timeout_ms(#millis)));
     let concurrency = args.concurrency.map(|most| quote!(.concurrency(#most)));
+    let global = args
+        .concurrency_global
+        .map(|most| quote!(.concurrency_global(#most)));
+    let rate = args
+        .rate
+        .as_ref()
+        .map(|Rate { count, per_ms }| quote!(.rate(#count, #per_ms)));
+    let burst = args.burst.as_ref().map(|burst| quote!(.burst(#burst)));
+    let limit_key = args.limit_key.as_ref().map(|key| quote!(.limit_key(#key)));
+    let limits = quote!(#global #rate #burst #limit_key);
     let strict_lease = args.strict_lease.then(|| quote!(.strict_lease()));
     let blocking = args.blocking.then(|| quote!(.blocking()));
-    quote!(#krate::__private::JobOptions::new()#max_retries #backoff #timeout #concurrency #strict_lease #blocking)
+    quote!(#krate::__private::JobOptions::new()#max_retries #backoff #timeout #concurrency #limits #strict_lease #blocking)
 }
 
 fn needs(job: &Job<'_>) -> TokenStream {

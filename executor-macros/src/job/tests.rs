@@ -71,15 +71,26 @@ fn something_else_than_a_function_is_left_alone() {
 }
 
 #[test]
-fn options_that_are_planned_are_told_from_unknown_ones() {
+fn unknown_options_are_told_with_the_nearest_one() {
     assert_eq!(
-        errors_of_args(quote!(rate = "100/min", time_out = "1s")),
+        errors_of_args(quote!(time_out = "1s")),
         [
-            "`rate` is not available yet in this version: leave it out",
             "unknown option `time_out`, did you mean `timeout`? (known: `name`, `retry`, `timeout`, `concurrency`, \
-             `strict_lease`, `blocking`, `derive`, `crate`)",
+             `concurrency_global`, `rate`, `burst`, `limit_key`, `strict_lease`, `blocking`, `derive`, `crate`)",
         ]
     );
+}
+
+#[test]
+fn rates_are_a_number_and_a_time() {
+    for wrong in ["100", "0/min", "x/min", "100/", "100/0s", "100/fortnight"] {
+        let errors = errors_of_args(quote!(rate = #wrong));
+        let last = errors.last().map(String::as_str).unwrap_or_default();
+        assert!(last.starts_with("this is no rate"), "{wrong}: {errors:?}");
+    }
+    for right in ["100/min", "5/s", "1/30s", "7 / hour", "2/day"] {
+        assert_eq!(errors_of_args(quote!(rate = #right)), [""; 0], "{right}");
+    }
 }
 
 #[test]

@@ -3,6 +3,10 @@
     retry(max = 8, backoff = "1s..5m"),
     timeout = "1h 30m",
     concurrency = 4,
+    concurrency_global = 10,
+    rate = "100/min",
+    burst = 20,
+    limit_key = "segment",
     strict_lease,
     derive(Clone, std::fmt::Debug),
     crate = "::my::executor"

@@ -3,6 +3,7 @@
 mod attempt;
 mod context;
 mod error;
+mod limit;
 mod panic;
 mod params;
 mod registry;
@@ -28,6 +29,7 @@ pub use self::{
 pub(crate) use self::{
     attempt::{AttemptParts, Changing, Journal, ProgramMemory},
     error::Reason,
+    limit::{GlobalLimit, Rate},
     panic::CatchPanic,
     params::States,
     registry::{Registry, data_key},
@@ -98,6 +100,10 @@ pub struct JobOptions {
     backoff_ms: (u64, u64),
     timeout_ms: Option<u64>,
     pub(crate) concurrency: Option<u32>,
+    concurrency_global: Option<u32>,
+    rate: Option<(u32, u64)>,
+    burst: Option<u32>,
+    limit_key: Option<&'static str>,
     pub(crate) strict_lease: bool,
     pub(crate) blocking: bool,
 }
@@ -111,6 +117,10 @@ impl JobOptions {
             backoff_ms: (1_000, 3_600_000),
             timeout_ms: None,
             concurrency: None,
+            concurrency_global: None,
+            rate: None,
+            burst: None,
+            limit_key: None,
             strict_lease: false,
             blocking: false,
         }
@@ -140,6 +150,30 @@ impl JobOptions {
         self
     }
 
+    /// At most so many at once over all workers.
+    pub const fn concurrency_global(mut self, n: u32) -> Self {
+        self.concurrency_global = Some(n);
+        self
+    }
+
+    /// At most so many attempts in so many milliseconds, over all workers.
+    pub const fn rate(mut self, count: u32, per_ms: u64) -> Self {
+        self.rate = Some((count, per_ms));
+        self
+    }
+
+    /// So many of the rate may start at one moment.
+    pub const fn burst(mut self, n: u32) -> Self {
+        self.burst = Some(n);
+        self
+    }
+
+    /// Each value of this field has the limits for itself.
+    pub const fn limit_key(mut self, field: &'static str) -> Self {
+        self.limit_key = Some(field);
+        self
+    }
+
     /// The body is cancelled when the lease can no longer be counted on.
     pub const fn strict_lease(mut self) -> Self {
         self.strict_lease = true;
@@ -150,6 +184,21 @@ impl JobOptions {
     pub const fn blocking(mut self) -> Self {
         self.blocking = true;
         self
+    }
+
+    /// Its limits over all workers.
+    pub(crate) fn global_limit(&self) -> Option<GlobalLimit> {
+        let rate = self.rate.map(|(count, per_ms)| Rate {
+            count,
+            per_ms,
+            burst: self.burst,
+        });
+        let limited = rate.is_some() || self.concurrency_global.is_some();
+        limited.then_some(GlobalLimit {
+            concurrency: self.concurrency_global,
+            rate,
+            key: self.limit_key,
+        })
     }
 
     pub(crate) fn retry(&self) -> RetryPolicy {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Fence, Held, WorkerId};
+use super::{Fence, Held, Hold, WorkerId};
 use crate::run_id::RunId;
 
 /// What a worker can take.
@@ -103,6 +103,8 @@ pub(crate) struct ClaimedProgram {
     pub(crate) bytes: usize,
     /// Whether it seems to kill its workers.
     pub(crate) suspect: bool,
+    /// Its place under a limit over all workers.
+    pub(crate) hold: Option<Hold>,
 }
 
 #[cfg(feature = "server")]

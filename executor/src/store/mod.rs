@@ -7,6 +7,7 @@
 mod claim;
 #[cfg(all(test, feature = "sqlite"))]
 mod differential;
+mod limited;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
@@ -33,6 +34,7 @@ pub use self::row::{Attempted, ProgramInfo, ProgramState, QueueStats, Stats, Wor
 pub use self::sqlite::Sqlite;
 pub(crate) use self::{
     claim::{ClaimRequest, Claimed, ClaimedProgram, Floor, Killed, KnownJobs},
+    limited::{Hold, LimitedJob, LimitedRequest},
     write::{Change, Failure, Fence, StepWrite, Written},
 };
 use crate::{
@@ -99,6 +101,16 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Takes up to so many due programs, and what it knows of the next due time.
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claimed>;
+
+    /// Takes due programs at jobs that have a limit over all workers, as far as the limits let them
+    /// start. Their places are given back by [`release`](Store::release).
+    fn claim_limited(&self, request: LimitedRequest) -> StoreFuture<'_, Claimed>;
+
+    /// Gives places under limits back, and tells those who may have waited for them.
+    fn release(&self, holds: Vec<Hold>) -> StoreFuture<'_, ()>;
+
+    /// Extends the places of a worker that lives.
+    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, ()>;
 
     /// Writes steps, each behind its fence; at most one write of a program in a batch. `None`: some
     /// client holds the row locked; nothing of that write was done, and it is to be sent again.

@@ -110,8 +110,11 @@ async fn too_long(tx: Option<&TxSlot>, limit: Option<Duration>) -> Duration {
 
 /// Ends when a strict job's lease can no longer be counted on.
 async fn uncertain(definition: &JobDefinition, lease: &Lease) {
-    // A job with a transaction must not go on with what another one may have begun.
-    if !definition.options.strict_lease && definition.needs.tx.is_none() {
+    // A job with a transaction must not go on with what another one may have begun, nor one with a place
+    // under a limit that another one may have got.
+    let options = &definition.options;
+    let limited = options.global_limit().is_some();
+    if !options.strict_lease && definition.needs.tx.is_none() && !limited {
         return std::future::pending().await;
     }
     loop {

@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::{
     decide::Cause,
     outage::{Outage, Trade},
+    places::Taken,
     running::Running,
 };
 use crate::{
@@ -34,6 +35,7 @@ impl Heart {
         config: Config,
         worker: WorkerId,
         running: Arc<Running>,
+        taken: Taken,
         outage: Arc<Outage>,
         nudge: watch::Receiver<()>,
     ) -> Result<Self> {
@@ -44,7 +46,9 @@ impl Heart {
         let thread = thread::Builder::new()
             .name("executor-heart".to_owned())
             .spawn(move || {
-                runtime.block_on(beat(&config, worker, &running, &outage, nudge, stopped));
+                runtime.block_on(beat(
+                    &config, worker, &running, &taken, &outage, nudge, stopped,
+                ));
             })
             .map_err(|e| Error::with_source(ErrorKind::Other, "no thread for heartbeats", e))?;
         Ok(Self {
@@ -67,6 +71,7 @@ async fn beat(
     config: &Config,
     worker: WorkerId,
     running: &Running,
+    taken: &Taken,
     outage: &Outage,
     mut nudge: watch::Receiver<()>,
     mut stopped: oneshot::Receiver<()>,
@@ -74,7 +79,7 @@ async fn beat(
     let lease = config.worker.lease;
     let mut store = None;
     loop {
-        let beaten = beat_once(config, &mut store, worker, running, lease).await;
+        let beaten = beat_once(config, &mut store, worker, running, taken).await;
         let again_soon = matches!(beaten, Ok(Beat { locked: true }));
         let beaten = beaten.map(drop);
         match &beaten {
@@ -105,8 +110,9 @@ async fn beat_once(
     connected: &mut Option<Arc<dyn Store>>,
     worker: WorkerId,
     running: &Running,
-    lease: Duration,
+    taken: &Taken,
 ) -> Result<Beat> {
+    let lease = config.worker.lease;
     let store = match connected {
         Some(store) => store,
         None => connected.insert(store::connect(config).await?),
@@ -114,6 +120,11 @@ async fn beat_once(
     let leases = running.leases();
     let sent = Instant::now();
     let held = leases.iter().map(|lease| lease.held).collect();
+    if taken.any() {
+        // First: a place must not end before its lease.
+        let time = lease + config.worker.cancel_grace;
+        store.extend_holds(worker, time).await?;
+    }
     let pulses = store.heartbeat(worker, lease, held).await?;
     let mut locked = false;
     for (held, pulse) in leases.iter().zip(pulses) {

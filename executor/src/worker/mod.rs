@@ -12,6 +12,7 @@ mod decide;
 mod embed;
 mod heart;
 mod outage;
+mod places;
 mod program;
 mod record;
 mod running;
@@ -34,6 +35,7 @@ use self::{
     decide::{Cause, Tell},
     heart::Heart,
     outage::{Outage, Trade},
+    places::{Places, Taken},
     running::Running,
     slots::{Load, Slots},
     tell::{Whose, tell},
@@ -45,7 +47,10 @@ use crate::{
     handle::Inner,
     job::{Registry, States},
     retry::back_off,
-    store::{ClaimRequest, Claimed, Killed, KnownJobs, Listener, Store, WorkerId, WorkerRecord},
+    store::{
+        ClaimRequest, Claimed, Killed, KnownJobs, LimitedJob, LimitedRequest, Listener, Store,
+        WorkerId, WorkerRecord,
+    },
 };
 
 /// What a worker's tasks share.
@@ -61,6 +66,9 @@ struct Shared {
     commits: mpsc::Sender<Pending>,
     events: Arc<Events>,
     known: Arc<KnownJobs>,
+    /// The jobs that have a limit over all workers.
+    limited: Vec<LimitedJob>,
+    places: Places,
     /// Shutdown has begun: nothing new starts.
     stopping: CancellationToken,
     /// The store does not come back: nothing more is waited for.
@@ -84,10 +92,12 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         Err(error) => tracing::debug!(%error, "how durable the store is, is not known"),
     }
     let running = Arc::new(Running::default());
+    let taken = Taken::default();
     let heart = Heart::start(
         inner.config.clone(),
         id,
         Arc::clone(&running),
+        taken.clone(),
         Arc::clone(&outage),
         inner.nudge.subscribe(),
     )?;
@@ -106,6 +116,13 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         given_up: given_up.clone(),
     };
     let committer = tokio::spawn(committer.run(pending));
+    let (places, ended) = Places::new(taken);
+    let giving_back = tokio::spawn(places::give_back(
+        Arc::clone(&inner.store),
+        Arc::clone(&outage),
+        given_up.clone(),
+        ended,
+    ));
     let known = KnownJobs {
         names: registry.iter().map(|job| job.name).collect(),
         others: config.unknown_job != UnknownJob::Wait,
@@ -122,6 +139,8 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         commits,
         events: Arc::clone(&inner.events),
         known: Arc::new(known),
+        limited: limited(registry),
+        places,
         stopping: CancellationToken::new(),
         given_up: given_up.clone(),
     });
@@ -138,6 +157,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     // With the last sender gone, the committer ends when all is written. A task that a body has left
     // behind with its context keeps one, and is not waited for.
     let _ = tokio::time::timeout(Duration::from_secs(1), committer).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), giving_back).await;
     heart.stop().await;
     if let Err(error) = inner.store.deregister(id).await {
         // It is taken for dead when its lease has passed.
@@ -145,6 +165,17 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     }
     tracing::info!(worker = %id, "stopped");
     Ok(())
+}
+
+fn limited(registry: &Registry) -> Vec<LimitedJob> {
+    let limited = registry.iter().filter_map(|job| {
+        Some(LimitedJob {
+            name: job.name,
+            room: usize::MAX,
+            limit: job.options.global_limit()?,
+        })
+    });
+    limited.collect()
 }
 
 /// Whether this binary can work at all: jobs are there, and all the state that they need.
@@ -292,6 +323,8 @@ async fn wait(shared: &Shared, listener: &mut (dyn Listener + '_), next: Next) {
     }
 }
 
+/// Claims as much as there is capacity for: first of the jobs without a limit over all workers, and
+/// then of the others.
 async fn claim(
     shared: &Arc<Shared>,
     programs: &mut JoinSet<()>,
@@ -301,7 +334,24 @@ async fn claim(
     if slots == 0 || (bytes == 0 && !shared.slots.is_idle()) {
         return Ok(Next::WhenFreed);
     }
-    let room = shared.slots.reserve_room();
+    let mut room = shared.slots.reserve_room();
+    let next = claim_reserved(shared, programs, slow_poll, &mut room).await;
+    for (job, room) in room {
+        shared.slots.return_room(job, room);
+    }
+    next
+}
+
+/// A claim with the room that was reserved for it, of which it leaves what it did not use.
+async fn claim_reserved(
+    shared: &Arc<Shared>,
+    programs: &mut JoinSet<()>,
+    slow_poll: Duration,
+    room: &mut [(&'static str, usize)],
+) -> Result<Next> {
+    let (slots, bytes) = shared.slots.available();
+    let limited = shared.limited.iter().map(|job| job.name);
+    let without_limited = |(job, _): &&(&'static str, usize)| !limited.clone().any(|it| it == *job);
     let request = ClaimRequest {
         worker: shared.id,
         queues: shared.config.queues.clone(),
@@ -310,7 +360,12 @@ async fn claim(
         lease: shared.config.lease,
         max_crashes: shared.config.max_crashes,
         jobs: Arc::clone(&shared.known),
-        room: room.clone(),
+        room: room
+            .iter()
+            .filter(without_limited)
+            .copied()
+            .chain(limited.clone().map(|job| (job, 0)))
+            .collect(),
         running: shared
             .running
             .leases()
@@ -320,21 +375,46 @@ async fn claim(
         suspects: shared.slots.suspects(),
         floors: Vec::new(),
     };
+    let suspect_from = request.suspect_from();
     let sent = Instant::now();
-    let claimed = shared.store.claim(request).await;
-    let mut unused = room;
-    let next = claimed.map(|claimed| {
-        let at_most = slow_poll.min(claimed.next_due.unwrap_or(slow_poll));
-        let or_freed = start(shared, programs, claimed, &mut unused, sent);
-        Next::WhenDue {
-            at_most: at_most.max(Duration::from_millis(1)),
-            or_freed,
-        }
-    });
-    for (job, room) in unused {
-        shared.slots.return_room(job, room);
+    let claimed = shared.store.claim(request).await?;
+    let mut at_most = slow_poll.min(claimed.next_due.unwrap_or(slow_poll));
+    let mut or_freed = start(shared, programs, claimed, room, sent);
+    let (slots, bytes) = shared.slots.available();
+    if !shared.limited.is_empty() && slots > 0 && (bytes > 0 || shared.slots.is_idle()) {
+        let with_room = |job: &LimitedJob| LimitedJob {
+            room: room
+                .iter()
+                .find(|(name, _)| *name == job.name)
+                .map_or(slots, |(_, room)| *room),
+            ..*job
+        };
+        let request = LimitedRequest {
+            worker: shared.id,
+            queues: shared.config.queues.clone(),
+            slots,
+            bytes,
+            lease: shared.config.lease,
+            grace: shared.config.cancel_grace,
+            jobs: shared.limited.iter().map(with_room).collect(),
+            suspects: shared.slots.suspects(),
+            suspect_from,
+        };
+        let sent = Instant::now();
+        let claimed = shared.store.claim_limited(request).await?;
+        let more = claimed.more;
+        let next_due = match claimed.next_due {
+            // Places for more are there, or programs that come back to take them.
+            None if more && !claimed.programs.is_empty() => Duration::ZERO,
+            next_due => next_due.unwrap_or(slow_poll),
+        };
+        at_most = at_most.min(next_due);
+        or_freed |= start(shared, programs, claimed, room, sent);
     }
-    next
+    Ok(Next::WhenDue {
+        at_most: at_most.max(Duration::from_millis(1)),
+        or_freed,
+    })
 }
 
 /// Starts what was claimed; takes what it uses from the reserved room. Whether there is more, for

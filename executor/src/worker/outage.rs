@@ -14,6 +14,7 @@ pub(super) enum Trade {
     Claims = 2,
     Commits = 4,
     Heartbeats = 8,
+    Limits = 16,
 }
 
 impl Trade {
@@ -23,6 +24,7 @@ impl Trade {
             Self::Claims => "programs can't be claimed",
             Self::Commits => "steps can't be recorded",
             Self::Heartbeats => "leases can't be extended",
+            Self::Limits => "places under limits can't be given back",
         }
     }
 }

@@ -7,6 +7,7 @@ use tracing::Instrument;
 use super::{
     Shared, body,
     decide::{self, At, Decision, Tell},
+    places::Place,
     record::Record,
     running::Lease,
     slots::Load,
@@ -31,16 +32,17 @@ use crate::{
 /// taken room for it.
 pub(super) async fn run(
     worker: Arc<Shared>,
-    claimed: ClaimedProgram,
+    mut claimed: ClaimedProgram,
     lease: Arc<Lease>,
     load: Load,
     room: Option<&'static str>,
 ) {
+    let place = claimed.hold.take().map(|hold| worker.places.take(hold));
     let mut takes = Takes {
         worker,
         lease,
         load,
-        room,
+        room: Room { job: room, place },
         freed: false,
     };
     let worker = Arc::clone(&takes.worker);
@@ -76,13 +78,20 @@ pub(super) async fn run(
     };
 }
 
+/// What a program takes up of its current job's limits.
+struct Room {
+    /// The job whose room in this worker it has.
+    job: Option<&'static str>,
+    /// Its place under a limit over all workers.
+    place: Option<Place>,
+}
+
 /// What a program takes up of its worker; given back however its task ends.
 struct Takes {
     worker: Arc<Shared>,
     lease: Arc<Lease>,
     load: Load,
-    /// The job whose room it has.
-    room: Option<&'static str>,
+    room: Room,
     /// Whether the committer has freed the slot.
     freed: bool,
 }
@@ -90,7 +99,7 @@ struct Takes {
 impl Drop for Takes {
     fn drop(&mut self) {
         self.worker.running.remove(self.lease.held);
-        if let Some(job) = self.room {
+        if let Some(job) = self.room.job {
             self.worker.slots.leave(job);
         }
         if !self.freed {
@@ -175,13 +184,9 @@ fn open(
 
 /// Runs steps while the claim goes on; whether the committer has freed the slot.
 ///
-/// `room` is the job whose room this program has: taken by the claim for the first, and then for
+/// `room` is what this program has of its job's room: taken by the claim for the first, and then for
 /// each next job before the step that leads to it is recorded.
-async fn steps(
-    worker: &Arc<Shared>,
-    program: &mut Program,
-    room: &mut Option<&'static str>,
-) -> bool {
+async fn steps(worker: &Arc<Shared>, program: &mut Program, room: &mut Room) -> bool {
     let memory = Arc::clone(&program.record.memory);
     let jobs = &memory.jobs;
     loop {
@@ -198,12 +203,13 @@ async fn steps(
             key: &key,
         };
         let (result, tx) = attempt(worker, program, definition, &at).await;
-        if let Some(job) = room.take() {
+        room.place = None;
+        if let Some(job) = room.job.take() {
             worker.slots.leave(job);
         }
         let Decision { change, tell: news } = match result {
             Attempted::Succeeded(outputs) => {
-                let goes_on = next.is_some_and(|next| goes_on(worker, next, room));
+                let goes_on = next.is_some_and(|next| goes_on(worker, next, &mut room.job));
                 decide::succeeded(&at, outputs, goes_on)
             }
             Attempted::Decided(decision) => decision,
@@ -307,6 +313,8 @@ fn goes_on(worker: &Shared, next: &str, room: &mut Option<&'static str>) -> bool
         return false;
     }
     match worker.registry.get(next) {
+        // Whether it may start, only the store can tell.
+        Some(job) if job.options.global_limit().is_some() => false,
         Some(job) if worker.slots.enter(next) => {
             *room = Some(job.name);
             true

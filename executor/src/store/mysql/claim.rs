@@ -415,6 +415,7 @@ async fn data(s: &mut MySession, rows: &[Locked]) -> Outcome<Vec<ClaimedProgram>
             retry_count: u32::try_from(retried).unwrap_or(0),
             ordinal: u32::try_from(ordinal).unwrap_or(0),
             suspect: false,
+            hold: None,
         }
     };
     Ok(rows.into_iter().map(program).collect())

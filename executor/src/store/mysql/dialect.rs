@@ -34,6 +34,10 @@ pub(super) static DIALECT: Dialect = Dialect {
     unlocked: " FOR UPDATE SKIP LOCKED",
     index: " FORCE INDEX ({})",
     available: "{index wake} WHERE wake_queue > ''",
+    claimable: "{index wake} WHERE wake_queue = ? AND wake_job = ?",
+    in_order: "ORDER BY wake_at, id",
+    insert: "INSERT IGNORE",
+    absent: "",
     dormant: "{index wake} WHERE wake_queue = ''",
     unfinished: "{index wake} WHERE wake_queue >= ''",
     holds: "held_key = UNHEX(SHA2(?, 256))",
@@ -56,6 +60,7 @@ pub(super) static SCHEMA: Schema = Schema {
     migrations: &[
         migration!("2026-11-24-000001_programs", None),
         migration!("2026-11-24-000002_engine", Some("wake_at")),
+        migration!("2026-11-25-000005_limits", None),
     ],
     bookkeeping: "
         CREATE TABLE IF NOT EXISTS {table migrations} (

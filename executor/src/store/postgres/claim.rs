@@ -292,6 +292,7 @@ async fn take(
             retry_count: u32::try_from(retried.unwrap_or(0)).unwrap_or(0),
             ordinal: u32::try_from(ordinal.unwrap_or(0)).unwrap_or(0),
             suspect: crashes.unwrap_or(0) >= suspect_from,
+            hold: None,
         });
     }
     let taken = number(claimed.programs.len());

@@ -32,6 +32,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     unlocked: " FOR UPDATE SKIP LOCKED",
     index: "",
     available: " WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL",
+    claimable: " WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL AND queue = ?
+                  AND job = ?",
+    in_order: "ORDER BY order_key, id",
+    insert: "INSERT",
+    absent: " ON CONFLICT DO NOTHING",
     dormant: " WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL",
     // The two indexes of unfinished programs together hold them, and no others.
     unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
@@ -55,6 +60,7 @@ pub(super) static SCHEMA: Schema = Schema {
     migrations: &[
         migration!("2026-11-24-000001_programs"),
         migration!("2026-11-24-000002_engine"),
+        migration!("2026-11-25-000005_limits"),
     ],
     bookkeeping: "
         CREATE TABLE IF NOT EXISTS {table migrations} (

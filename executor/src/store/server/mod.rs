@@ -32,9 +32,9 @@ pub(super) use self::{
 };
 use self::{looked::Looked, pool::Lane};
 use super::{
-    ClaimRequest, Claimed, Created, Fence, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse,
-    Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
-    foreign_connection,
+    ClaimRequest, Claimed, Created, Fence, Filter, Held, Hold, LimitedRequest, Listener,
+    NewProgram, ProgramInfo, Pulse, Stats, StepWrite, Store, StoreFuture, Target, WorkerId,
+    WorkerInfo, WorkerRecord, Written, foreign_connection,
     sql::{self, Outcome, control, query, report, statement::Texts},
 };
 use crate::{
@@ -257,6 +257,32 @@ impl<D: Database> Store for ServerStore<D> {
                 self.0.looked().has_failed(&request);
             }
             self.0.has_looked(&request, look, began, claimed)
+        })
+    }
+
+    fn claim_limited(&self, request: LimitedRequest) -> StoreFuture<'_, Claimed> {
+        Box::pin(async move {
+            verb!(self.0, claims, Engine, self.0.deadline, |s| {
+                sql::limit::claim(s, &request)
+            })
+        })
+    }
+
+    fn release(&self, holds: Vec<Hold>) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            verb!(self.0, others, Engine, self.0.deadline, |s| {
+                sql::limit::release(s, &holds)
+            })?;
+            self.ring();
+            Ok(())
+        })
+    }
+
+    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            verb!(self.0, others, Engine, self.0.deadline, |s| {
+                sql::limit::extend(s, worker, time)
+            })
         })
     }
 

@@ -32,6 +32,14 @@ pub(in crate::store) struct Dialect {
     pub(in crate::store) index: &'static str,
     /// `{available}`: behind the programs' table: only those that a worker may take now.
     pub(in crate::store) available: &'static str,
+    /// `{claimable}`: behind the programs' table: those that can be claimed of a queue and a job, which
+    /// are the places of values.
+    pub(in crate::store) claimable: &'static str,
+    /// `{in_order}`: puts those into the order in which they are claimed.
+    pub(in crate::store) in_order: &'static str,
+    /// `{insert}`: begins to insert a row where there is none of its key; `{absent}`: ends that.
+    pub(in crate::store) insert: &'static str,
+    pub(in crate::store) absent: &'static str,
     /// `{dormant}`: behind the programs' table: the other unfinished ones.
     pub(in crate::store) dormant: &'static str,
     /// `{unfinished}`: behind the programs' table: both.
@@ -74,6 +82,10 @@ impl Dialect {
             "locked" => self.locked.to_owned(),
             "unlocked" => self.unlocked.to_owned(),
             "available" => self.fill(names, self.available),
+            "claimable" => self.fill(names, self.claimable),
+            "in_order" => self.in_order.to_owned(),
+            "insert" => self.insert.to_owned(),
+            "absent" => self.absent.to_owned(),
             "dormant" => self.fill(names, self.dormant),
             "unfinished" => self.fill(names, self.unfinished),
             "holds" => self.holds.to_owned(),

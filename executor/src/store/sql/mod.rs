@@ -11,6 +11,7 @@ pub(super) mod control;
 pub(super) mod create;
 pub(super) mod dialect;
 mod history;
+pub(super) mod limit;
 pub(super) mod promote;
 pub(super) mod query;
 pub(super) mod report;

@@ -173,6 +173,7 @@ fn take(
             retry_count: u32::try_from(retry_count).unwrap_or(0),
             ordinal: u32::try_from(ordinal).unwrap_or(0),
             suspect: crashes >= i64::from(request.suspect_from()),
+            hold: None,
         }
     });
     Ok(programs.collect())

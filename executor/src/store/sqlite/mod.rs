@@ -25,9 +25,9 @@ use tokio::sync::{Mutex, watch};
 
 use self::session::{DIALECT, SqliteSession, at_once};
 use super::{
-    ClaimRequest, Claimed, Created, Fence, Filter, Held, Listener, NewProgram, ProgramInfo, Pulse,
-    Stats, StepWrite, Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written,
-    foreign_connection,
+    ClaimRequest, Claimed, Created, Fence, Filter, Held, Hold, LimitedRequest, Listener,
+    NewProgram, ProgramInfo, Pulse, Stats, StepWrite, Store, StoreFuture, Target, WorkerId,
+    WorkerInfo, WorkerRecord, Written, foreign_connection,
     sql::{self, Failure, Outcome, control, query, report, statement::Texts},
 };
 use crate::{
@@ -200,6 +200,23 @@ impl Store for SqliteStore {
             self.locks.sweep();
             Ok(claimed)
         })
+    }
+
+    fn claim_limited(&self, request: LimitedRequest) -> StoreFuture<'_, Claimed> {
+        Box::pin(self.write(async move |s| sql::limit::claim(s, &request).await))
+    }
+
+    fn release(&self, holds: Vec<Hold>) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            self.write(async move |s| sql::limit::release(s, &holds).await)
+                .await?;
+            self.ring();
+            Ok(())
+        })
+    }
+
+    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, ()> {
+        Box::pin(self.write(async move |s| sql::limit::extend(s, worker, time).await))
     }
 
     fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Option<Written>>> {

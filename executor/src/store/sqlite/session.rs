@@ -41,6 +41,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     unlocked: "",
     index: " INDEXED BY {}",
     available: " INDEXED BY {name ready} WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL",
+    claimable: " INDEXED BY {name ready} WHERE ready = 1 AND finished_at IS NULL
+                  AND errored_at IS NULL AND queue = ? AND job = ?",
+    in_order: "ORDER BY order_key, id",
+    insert: "INSERT",
+    absent: " ON CONFLICT DO NOTHING",
     dormant: " INDEXED BY {name due} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL",
     // The two indexes of unfinished programs together hold them, and no others.
     unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL

@@ -154,6 +154,7 @@ const END: &str = r#"
 
 fn end_leases_of_the_dead(s: &mut SqliteSession<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
     const FORGET: &str = "DELETE FROM {table workers} WHERE id = ?";
+    const FREE: &str = "DELETE FROM {table holds} WHERE worker = ?";
     let now = s.now;
     let others = s.rows::<(BigInt, Text), (i64, String)>(sql(OTHERS).text(this.to_string()))?;
     for (lease, worker) in others {
@@ -161,6 +162,7 @@ fn end_leases_of_the_dead(s: &mut SqliteSession<'_>, this: WorkerId, locks: &Loc
             tracing::info!(worker, "a worker has died: its programs go to others");
             let last = now.saturating_add(lease);
             s.execute(sql(END).int(now).int(now).int(last).text(&worker))?;
+            s.execute(sql(FREE).text(&worker))?;
             s.execute(sql(FORGET).text(&worker))?;
             locks
                 .dead

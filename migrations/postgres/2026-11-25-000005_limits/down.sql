@@ -1,0 +1,3 @@
+DROP TABLE {table parked};
+DROP TABLE {table holds};
+DROP TABLE {table limits};

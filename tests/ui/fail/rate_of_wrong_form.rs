@@ -1,0 +1,10 @@
+use executor::prelude::*;
+
+#[job(rate = "a hundred a minute")]
+async fn ping() -> Result<(), JobError> {
+    Ok(())
+}
+
+fn main() {
+    let _ = Ping;
+}
