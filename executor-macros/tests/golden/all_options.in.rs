@@ -6,7 +6,6 @@
     concurrency_global = 10,
     rate = "100/min",
     burst = 20,
-    limit_key = "segment",
     strict_lease,
     derive(Clone, std::fmt::Debug),
     crate = "::my::executor"

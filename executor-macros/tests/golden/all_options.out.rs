@@ -16,6 +16,9 @@ impl ::my::executor::Job for SendIt {
         .backoff_ms(1000u64, 300000u64)
         .timeout_ms(5400000u64)
         .concurrency(4u32)
+        .concurrency_global(10u32)
+        .rate(100u32, 60000u64)
+        .burst(20)
         .strict_lease();
     const NEEDS: ::my::executor::__private::Needs = ::my::executor::__private::Needs {
         doc: "",
