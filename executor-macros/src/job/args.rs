@@ -74,7 +74,7 @@ impl Args {
                 "derive" => set_once(&mut derives, option, errors, parse_derives),
                 "crate" => set_once(&mut krate, option, errors, crate_path::parse),
                 "concurrency_global" => {
-                    set_once(&mut concurrency_global, option, errors, parse_concurrency)
+                    set_once(&mut concurrency_global, option, errors, parse_concurrency);
                 }
                 "rate" => set_once(&mut rate, option, errors, Rate::parse),
                 "burst" => set_once(&mut burst, option, errors, parse_burst),
