@@ -97,7 +97,7 @@ pub use event::{Event, EventStream};
 pub use executor_macros::{JobError, job, program};
 pub use hand_off::HandOffToken;
 pub use handle::{
-    Builder, CreateIn, Created, Executor, ProgramCreate, ReportTarget, Watch, builder,
+    Builder, CreateIn, Created, Executor, ProgramCreate, Received, ReportTarget, Watch, builder,
 };
 pub use job::{
     Context, Job, JobData, JobError, OrRetry, Output, ProgramData, Saved, State, Tx, TxConnection,

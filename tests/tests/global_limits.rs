@@ -181,6 +181,8 @@ async fn each_key_has_a_limit_of_its_own() {
     let other = stage.create(of("b")).await;
     until("both run", async || stage.board.inside() == 2).await;
     assert_eq!(stage.board.most_inside(), 2);
+    let waiting = stage.get(&many[1]).await;
+    assert_eq!(waiting.limited_by.as_deref(), Some(r#"one_a_customer:"a""#));
     // Those that wait can be cancelled, deleted and made due like others.
     stage.executor.cancel(&many[1]).await.expect("cancelled");
     stage.executor.delete(&many[2]).await.expect("deleted");

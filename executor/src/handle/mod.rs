@@ -3,6 +3,7 @@
 mod builder;
 mod create;
 mod follow;
+mod receive;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -18,6 +19,7 @@ pub use self::{
     builder::{Builder, builder},
     create::{CreateIn, Created, ProgramCreate},
     follow::Watch,
+    receive::Received,
 };
 use crate::{
     config::Config,
@@ -63,6 +65,7 @@ pub(crate) struct Inner {
     /// This process's workers.
     pub(crate) workers: TaskTracker,
     creator: OnceLock<Creator>,
+    receiving: receive::Receiving,
 }
 
 impl Executor {
@@ -90,6 +93,7 @@ impl Executor {
             stop: CancellationToken::new(),
             workers: TaskTracker::new(),
             creator: OnceLock::new(),
+            receiving: receive::Receiving::new(),
         }))
     }
 
@@ -107,6 +111,7 @@ impl Executor {
             stop: self.0.stop.clone(),
             workers: self.0.workers.clone(),
             creator: OnceLock::new(),
+            receiving: receive::Receiving::new(),
         }))
     }
 

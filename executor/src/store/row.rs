@@ -137,6 +137,8 @@ pub struct ProgramInfo {
     pub error_message: Option<String>,
     /// The last failed attempts, oldest first.
     pub errors: Vec<Attempted>,
+    /// The limit that has no room for it now, where it waits for a limit with a key.
+    pub limited_by: Option<String>,
     /// What `complete` and `fail` take, while the program waits for a report.
     #[serde(serialize_with = "text")]
     pub hand_off_token: Option<HandOffToken>,
@@ -166,6 +168,10 @@ impl ProgramInfo {
                 } else {
                     format!("due at {due}")
                 })
+            }
+            ProgramState::Available if self.limited_by.is_some() => {
+                let limit = self.limited_by.as_deref().unwrap_or_default();
+                Some(format!("waiting for room under the limit {limit}"))
             }
             ProgramState::Available if self.available_at.is_none() => Some(
                 "program-executor made it, and its workers run it; `reschedule` makes it ours"
@@ -283,6 +289,8 @@ pub(super) struct StoredProgram {
     errored_at: Option<i64>,
     error_message: Option<String>,
     errors: Option<String>,
+    #[serde(default)]
+    limited_by: Option<String>,
 }
 
 #[cfg(feature = "sql")]
@@ -308,6 +316,7 @@ impl StoredProgram {
             run_id: row.run_id,
             name: row.name,
             state,
+            limited_by: row.limited_by,
             hand_off_token: (state == ProgramState::Waiting).then_some(token),
             queue: row.queue,
             jobs: serde_json::from_str(&row.jobs).unwrap_or_default(),
@@ -369,6 +378,7 @@ impl StoredProgram {
             errored_at: None,
             error_message: Some("its row can't be read".to_owned()),
             errors: None,
+            limited_by: None,
         }
     }
 }

@@ -43,7 +43,9 @@ macro_rules! row {
               'retry_after', retry_after, 'parent_run_id', parent_run_id,
               'created_at', {ms created_at}, 'updated_at', {ms updated_at},
               'finished_at', {ms finished_at}, 'errored_at', {ms errored_at},
-              'error_message', CAST(error_message AS {text}), 'errors', CAST(errors AS {text}))"
+              'error_message', CAST(error_message AS {text}), 'errors', CAST(errors AS {text}),
+              'limited_by', (SELECT k.name FROM {table parked} k
+                WHERE k.program = id AND ready = 0 AND available_at IS NULL))"
         )
     };
 }
