@@ -700,7 +700,7 @@ pub(super) async fn a_report_may_come_early(stage: Stage) {
     let token = HandOffToken::new(run_id.clone(), 0, fence.token);
     stage
         .store
-        .complete(Target::Token(token), Some("7".to_owned()))
+        .complete(Target::Token(token.clone()), Some("7".to_owned()))
         .await
         .expect("it runs");
     assert_eq!(
@@ -708,6 +708,17 @@ pub(super) async fn a_report_may_come_early(stage: Stage) {
         ProgramState::Running,
         "the job goes on"
     );
+    // The first one wins, whatever comes after it and however it is named.
+    for target in [Target::Token(token), Target::RunId(run_id.clone())] {
+        let store = &stage.store;
+        let second = store.complete(target.clone(), Some("8".to_owned())).await;
+        let failed = store.fail(target, "x".to_owned()).await;
+        for refused in [second, failed] {
+            let refused = refused.expect_err("a second report");
+            assert_eq!(refused.kind(), ErrorKind::Conflict);
+            assert!(refused.to_string().contains("has been completed"));
+        }
+    }
     assert_eq!(stage.write(fence, hand_off(None)).await, Written::Committed);
     let program = stage.get(&run_id).await;
     assert_eq!(
