@@ -16,6 +16,7 @@ mod dialect;
 mod heartbeat;
 mod promote;
 mod prune;
+mod read;
 mod rows;
 
 use std::{sync::Arc, time::Duration};
