@@ -21,7 +21,9 @@ pub use self::{
     ledger::{Entry, Ledger, note},
     process::{Process, Worker},
     proxy::Proxy,
-    servers::{MariaDb, Own, OwnMariaDb, OwnPostgres, PgBouncer, Pooling, Postgres, Settings},
+    servers::{
+        Engine, MariaDb, Own, OwnMariaDb, OwnPostgres, PgBouncer, Pooling, Postgres, Settings,
+    },
     store::Store,
 };
 
@@ -63,14 +65,13 @@ impl Fresh {
         Some(Self::with(store, database))
     }
 
-    /// The same in the database of this URL, on a PostgreSQL server of the test's own.
+    /// The same in the database of this URL, on a server of the test's own.
     ///
     /// # Panics
     /// There is no temporary folder.
     #[must_use]
-    pub fn at_postgres(url: &str) -> Self {
-        let database = Database::at(Store::Postgres, url);
-        Self::with(Store::Postgres, Some(database))
+    pub fn at(store: Store, url: &str) -> Self {
+        Self::with(store, Some(Database::at(store, url)))
     }
 
     #[allow(clippy::print_stderr, reason = "it is shown where the test fails")]

@@ -40,6 +40,8 @@ struct Road {
     count: AtomicU64,
     connections: Mutex<JoinSet<()>>,
     requests: AtomicU64,
+    /// After which words of a client no answer goes through.
+    last_words: Mutex<&'static [&'static str]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +79,7 @@ impl Proxy {
             count: AtomicU64::new(0),
             connections: Mutex::default(),
             requests: AtomicU64::new(0),
+            last_words: Mutex::default(),
         });
         let (listener, addr) = loop {
             let addr = (Ipv4Addr::LOCALHOST, free_port()).into();
@@ -161,6 +164,18 @@ impl Proxy {
         self.road.set(State::OneWay);
     }
 
+    /// The same from the moment at which a client has sent all these words, in this order, on one
+    /// connection: before the last of them goes on to the server.
+    pub fn stall_answers_after(&self, words: &'static [&'static str]) {
+        *self.road.last_words() = words;
+    }
+
+    /// Whether no answer goes through any more.
+    #[must_use]
+    pub fn stalls_answers(&self) -> bool {
+        self.road.state.borrow().state == State::OneWay
+    }
+
     /// New connections are refused, as where no server is running. Those that are there stay.
     pub async fn refuse(&mut self) {
         if let Some(listening) = self.listening.take() {
@@ -197,6 +212,31 @@ impl Road {
         self.state.send_modify(|traffic| traffic.state = state);
     }
 
+    fn last_words(&self) -> std::sync::MutexGuard<'_, &'static [&'static str]> {
+        self.last_words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks for the next of the last words in what a client has sent on a connection, of which so many
+    /// have been seen on it.
+    fn listen_for_last_words(&self, sent: &[u8], seen: &mut usize) {
+        let mut words = self.last_words();
+        let mut rest = sent;
+        while let Some(word) = words.get(*seen) {
+            let mut places = rest.windows(word.len());
+            let Some(at) = places.position(|place| place == word.as_bytes()) else {
+                return;
+            };
+            rest = &rest[at + word.len()..];
+            *seen += 1;
+            if *seen == words.len() {
+                *words = &[];
+                self.set(State::OneWay);
+            }
+        }
+    }
+
     fn connections(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
         self.connections
             .lock()
@@ -230,7 +270,7 @@ async fn connect(client: TcpStream, road: Arc<Road>) {
         let (from_client, into_client) = client.into_split();
         let (from_server, into_server) = server.into_split();
         tokio::try_join!(
-            forward(from_client, into_server, to_server, Some(&road.requests)),
+            forward(from_client, into_server, to_server, Some(&road)),
             forward(from_server, into_client, to_client, None),
         )
     }
@@ -241,9 +281,10 @@ async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut gate: Gate,
-    count: Option<&AtomicU64>,
+    client: Option<&Road>,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 64 * 1024];
+    let mut seen = 0;
     loop {
         gate.opened().await;
         let read = from.read(&mut bytes).await?;
@@ -252,9 +293,12 @@ async fn forward(
         if read == 0 {
             return to.shutdown().await;
         }
+        if let Some(road) = client {
+            road.listen_for_last_words(&bytes[..read], &mut seen);
+        }
         to.write_all(&bytes[..read]).await?;
-        if let Some(count) = count {
-            count.fetch_add(read as u64, Ordering::SeqCst);
+        if let Some(road) = client {
+            road.requests.fetch_add(read as u64, Ordering::SeqCst);
         }
     }
 }

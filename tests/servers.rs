@@ -18,7 +18,7 @@ use std::path::PathBuf;
 pub(crate) use self::ports::free_port;
 pub use self::{
     maria_db::MariaDb,
-    own::Own,
+    own::{Engine, Own},
     pg_bouncer::{PgBouncer, Pooling},
     postgres::Postgres,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel_async::AsyncConnection;
+use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use executor::{DynProgram, ErrorKind, Executor, Filter, ProgramState, RunId, prelude::*};
 use executor_tests::{Fresh, Process, Store, Working, ended, until};
 
@@ -201,6 +201,31 @@ async fn a_program_created_in_a_transaction_is_there_if_it_commits() {
     let program = ended(&executor, &created.run_id).await;
     assert_eq!(program.state, ProgramState::Finished, "{program:?}");
     working.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_a_transaction_cannot_see_is_told_of() {
+    let Some((fresh, executor)) = open().await else {
+        return;
+    };
+    let begin = match bank::store() {
+        // It has one writer: nobody can take a key while a transaction that creates is open.
+        Store::Sqlite => return,
+        Store::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        Store::MySql => "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; BEGIN",
+    };
+    let mut conn = crate::Db::establish(&fresh.url()).await.expect("a login");
+    conn.batch_execute(begin).await.expect("begun");
+    let look = "SELECT * FROM programs";
+    conn.batch_execute(look).await.expect("a snapshot");
+    let once = || Abstain::default().unique("once");
+    let holder = once().create(&executor).await.expect("created");
+    let refused = executor.create_in(once(), &mut conn).await.map(drop);
+    let refused = refused.expect_err("it sees no holder").to_string();
+    assert!(refused.contains("READ COMMITTED"), "{refused}");
+    conn.batch_execute("ROLLBACK").await.expect("over");
+    let again = executor.create_in(once(), &mut conn).await;
+    assert_eq!(again.expect("it sees it").run_id, holder);
 }
 
 #[tokio::test]

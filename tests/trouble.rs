@@ -9,29 +9,113 @@ use std::{
 };
 
 use executor::{Executor, ProgramInfo, ProgramState, RunId, prelude::*};
-use executor_tests::{Fresh, OwnPostgres, Settings, Store, until};
+use executor_tests::{Engine, Fresh, MariaDb, Own, Postgres, Settings, Store, until};
 use tokio::sync::Semaphore;
-use tokio_postgres::NoTls;
 
-/// Whether this run is about PostgreSQL: tests with servers of their own run only once.
-pub(crate) fn is_ours() -> bool {
-    Store::of_this_run() == Store::Postgres
+/// What differs between the servers' makes.
+pub(crate) trait Server: Engine {
+    /// What there is a row of for each session that lingers.
+    const LINGERING: &'static str;
+
+    /// Makes writes take a while, as a slow disk would.
+    fn linger(fresh: &Fresh, when: When);
+
+    /// Ends all sessions of the store's database; how many there were.
+    async fn kill_all(fresh: &Fresh) -> usize;
+
+    /// A login with this password, as a URL has it.
+    fn login(fresh: &Fresh, password: &str) -> String;
+}
+
+/// Which write lingers.
+pub(crate) enum When {
+    Step,
+    Creation,
+}
+
+impl Server for Postgres {
+    const LINGERING: &'static str =
+        "pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+
+    fn linger(fresh: &Fresh, when: When) {
+        fresh.sql(
+            "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END $$",
+        );
+        let trigger = match when {
+            When::Step => "TRIGGER lingers BEFORE UPDATE OF step ON programs",
+            When::Creation => "TRIGGER lingers BEFORE INSERT ON programs",
+        };
+        fresh.sql(&format!(
+            "CREATE {trigger} FOR EACH ROW EXECUTE FUNCTION linger()"
+        ));
+    }
+
+    async fn kill_all(fresh: &Fresh) -> usize {
+        let others = "pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let killed = fresh.value("count(pg_terminate_backend(pid))", others);
+        killed.expect("a number").parse().expect("a number")
+    }
+
+    fn login(_: &Fresh, password: &str) -> String {
+        // Anyone may log in: the password is not looked at.
+        format!("postgres:{password}")
+    }
+}
+
+impl Server for MariaDb {
+    const LINGERING: &'static str =
+        "information_schema.processlist WHERE db = DATABASE() AND state = 'User sleep'";
+
+    fn linger(fresh: &Fresh, when: When) {
+        let (event, seconds) = match when {
+            When::Creation => ("INSERT", "0.3"),
+            When::Step => ("UPDATE", "IF(NEW.step <> OLD.step, 0.3, 0)"),
+        };
+        fresh.sql(&format!(
+            "CREATE TRIGGER lingers BEFORE {event} ON programs FOR EACH ROW DO SLEEP({seconds})"
+        ));
+    }
+
+    async fn kill_all(fresh: &Fresh) -> usize {
+        use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection};
+
+        let others = "information_schema.processlist
+            WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+        let ids = fresh.value("GROUP_CONCAT(id)", others).unwrap_or_default();
+        let conn = AsyncMysqlConnection::establish(&fresh.url()).await;
+        let mut conn = conn.expect("a login");
+        let mut killed = 0;
+        for id in ids.split(',') {
+            // It may have gone by itself.
+            killed += usize::from(conn.batch_execute(&format!("KILL {id}")).await.is_ok());
+        }
+        killed
+    }
+
+    fn login(fresh: &Fresh, password: &str) -> String {
+        fresh.sql(&format!("CREATE USER app IDENTIFIED BY '{password}'"));
+        fresh.sql("GRANT ALL ON *.* TO app");
+        format!("app:{password}")
+    }
 }
 
 /// A server of the test's own, and a store in it.
-pub(crate) struct Site {
+pub(crate) struct Site<E: Engine> {
     pub(crate) fresh: Fresh,
-    pub(crate) server: OwnPostgres,
+    pub(crate) server: Own<E>,
 }
 
-impl Site {
-    /// `None`: this run is about another database, or the server's programs are missing.
+impl<E: Engine> Site<E> {
+    /// `None`: this run is about another database, or the server's programs are missing. Tests with
+    /// servers of their own run only once.
     pub(crate) async fn start(settings: Settings) -> Option<Self> {
-        if !is_ours() {
+        if Store::of_this_run() != E::STORE {
             return None;
         }
-        let server = OwnPostgres::start(settings).await?;
-        let fresh = Fresh::at_postgres(&server.url());
+        let server = Own::<E>::start(settings).await?;
+        let fresh = Fresh::at(E::STORE, &server.url());
         Some(Self { fresh, server })
     }
 }
@@ -119,14 +203,6 @@ pub(crate) async fn create(executor: &Executor, programs: usize, steps: usize) -
     let created = executor.create_many(programs).await.expect("created");
     let run_id = |created: executor::Result<executor::Created>| created.expect("created").run_id;
     created.into_iter().map(run_id).collect()
-}
-
-/// A client of somebody else's.
-pub(crate) async fn client(url: &str) -> tokio_postgres::Client {
-    let connected = tokio_postgres::connect(url, NoTls).await;
-    let (client, connection) = connected.expect("a login");
-    tokio::spawn(async { drop(connection.await) });
-    client
 }
 
 /// The log of a worker process.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{Settings, certificates, folder_with, home::Home, own::Engine, search_path};
+use crate::Store;
 
 /// MariaDB.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct MariaDb {
 }
 
 impl Engine for MariaDb {
+    const STORE: Store = Store::MySql;
     const PACKAGE: &'static str = "mariadb-server";
     const ACCOUNT: &'static str = "mysql";
     const STOP: &'static str = "TERM";
@@ -52,6 +54,8 @@ impl Engine for MariaDb {
             );
             home.write("ca.pem", &certificates.authority)
         });
+        home.write("init.sql", "CREATE DATABASE IF NOT EXISTS app;\n");
+        config += &format!("init-file={folder}/init.sql\n");
         for (name, value) in &settings.options {
             config += &format!("{name}={value}\n");
         }
@@ -82,7 +86,7 @@ impl Engine for MariaDb {
     }
 
     fn url(addr: SocketAddr) -> String {
-        format!("mysql://root@{addr}/mysql")
+        format!("mysql://root@{addr}/app")
     }
 }
 

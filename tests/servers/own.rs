@@ -11,6 +11,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::{Settings, free_port, home::Home, running::Running};
+use crate::Store;
 
 /// How long a server may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,6 +21,8 @@ const TRIES: u32 = 5;
 
 /// A make of servers.
 pub trait Engine: Sized {
+    /// What a store in it is called.
+    const STORE: Store;
     /// Its Debian package.
     const PACKAGE: &'static str;
     /// The account that it runs under where we are root.

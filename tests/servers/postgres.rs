@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{Settings, certificates, folder_with, home::Home, own::Engine, search_path};
+use crate::Store;
 
 /// PostgreSQL.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct Postgres {
 }
 
 impl Engine for Postgres {
+    const STORE: Store = Store::Postgres;
     const PACKAGE: &'static str = "postgresql";
     const ACCOUNT: &'static str = "postgres";
     const STOP: &'static str = "INT";

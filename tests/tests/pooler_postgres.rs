@@ -14,7 +14,9 @@ use std::{sync::Arc, time::Duration};
 
 use executor::{Builder, Executor, prelude::*};
 use executor_tests::{PgBouncer, Pooling, Settings, Working, until};
-use trouble::{Count, Log, Site, Tally, all_finish, create};
+use trouble::{Count, Log, Tally, all_finish, create};
+
+type Site = trouble::Site<executor_tests::Postgres>;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 

@@ -15,7 +15,9 @@ use std::process::{Command, Output};
 use executor::{Executor, Filter, RunId, prelude::*};
 use executor_tests::{Fresh, Settings, Store, Working, until};
 use jobs::Once;
-use trouble::{Count, Log, Site, Tally, all_finish, create};
+use trouble::{Count, Log, Tally, all_finish, create};
+
+type Site = trouble::Site<executor_tests::Postgres>;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 

@@ -1,83 +1,37 @@
 //! Encrypted connections to PostgreSQL: `sslmode` means what it means to libpq.
 
+#[path = "../tls.rs"]
+mod tls;
 #[path = "../trouble.rs"]
 #[allow(dead_code, reason = "not every test uses all of the stage")]
 mod trouble;
 
 use std::{sync::Arc, time::Duration};
 
-use executor::{ErrorKind, Executor, prelude::*};
+use executor::{ErrorKind, prelude::*};
 use executor_tests::{Settings, Working, until};
+use tls::{Words, refused, url, verified};
 use trouble::{Count, Site, Tally, all_finish};
 
-const PASSWORD: &str = "s3cret";
+type Make = executor_tests::Postgres;
 
-/// The server's URL with these options, and a password that nobody may ever read.
-fn url(site: &Site, options: &str) -> String {
-    let url = site.server.url();
-    let login = format!("postgres:{PASSWORD}@");
-    format!("{}?{options}", url.replace("postgres@", &login))
-}
-
-async fn connect(site: &Site, options: &str) -> executor::Result<Executor> {
-    let builder = site.fresh.builder().database_url(url(site, options));
-    builder.state(Tally::new()).connect().await
-}
-
-/// Why it can't connect so.
-async fn refused(site: &Site, options: &str) -> executor::Error {
-    let refused = connect(site, options).await.map(drop);
-    let refused = refused.expect_err(options);
-    for text in [refused.to_string(), format!("{refused:?}")] {
-        assert!(!text.contains(PASSWORD), "{text}");
-        assert!(!text.contains('\n'), "{text}");
-    }
-    refused
-}
-
-/// Connects so, and looks whether the connection is encrypted.
-async fn works(site: &Site, options: &str) {
-    let executor = connect(site, options).await.expect(options);
-    let run_id = Count.create(&executor).await.expect("created");
-    let ended = executor
-        .work_until_ended([&run_id])
-        .await
-        .expect("it works");
-    assert_eq!(ended[0].step, 1);
-}
-
-fn verified(site: &Site, mode: &str) -> String {
-    let file = site.server.ca_file().display();
-    format!("sslmode={mode}&sslrootcert={file}")
-}
-
-#[tokio::test]
-async fn a_server_that_demands_tls_is_spoken_to_with_it_alone() {
-    let Some(site) = Site::start(Settings::tls().without_fsync()).await else {
-        return;
-    };
-    let text = refused(&site, "sslmode=disable").await.to_string();
-    assert!(text.contains("can't be reached"), "{text}");
-    assert!(text.contains("no encryption"), "{text}");
-    for options in ["sslmode=prefer", "sslmode=require", "connect_timeout=5"] {
-        works(&site, options).await;
-    }
-    for mode in ["require", "verify-ca", "verify-full"] {
-        works(&site, &verified(&site, mode)).await;
-    }
-    // The system's authorities do not know it.
-    for options in [
-        "sslmode=verify-full",
-        "sslmode=verify-ca&sslrootcert=system",
-    ] {
-        let text = refused(&site, options).await.to_string();
-        assert!(text.contains("UnknownIssuer"), "{text}");
-    }
-}
+const WORDS: Words = Words {
+    disable: "sslmode=disable",
+    prefer: "sslmode=prefer",
+    require: "sslmode=require",
+    verify_ca: "sslmode=verify-ca",
+    verify_full: "sslmode=verify-full",
+    nothing: "connect_timeout=5",
+    authority: "sslrootcert",
+    refused_without: "no encryption",
+    has_none: "does not support TLS",
+    without_tls: &[],
+    any_password: true,
+};
 
 #[tokio::test]
 async fn what_is_wrong_with_the_options_is_said() {
-    let Some(site) = Site::start(Settings::tls().without_fsync()).await else {
+    let Some(site) = Site::<Make>::start(Settings::tls().without_fsync()).await else {
         return;
     };
     let wrong = refused(&site, "sslmode=verify-most").await;
@@ -97,55 +51,14 @@ async fn what_is_wrong_with_the_options_is_said() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
-    let Some(site) = Site::start(Settings::default().without_fsync()).await else {
-        return;
-    };
-    for options in ["sslmode=disable", "sslmode=prefer"] {
-        works(&site, options).await;
-    }
-    for options in ["sslmode=require", "sslmode=verify-full"] {
-        let text = refused(&site, options).await.to_string();
-        assert!(text.contains("does not support TLS"), "{text}");
-    }
-}
-
-#[tokio::test]
-async fn a_certificate_of_another_host_passes_where_its_name_is_not_checked() {
-    let settings = Settings::tls_of("elsewhere.example").without_fsync();
-    let Some(site) = Site::start(settings).await else {
-        return;
-    };
-    for options in [verified(&site, "verify-ca"), "sslmode=require".to_owned()] {
-        works(&site, &options).await;
-    }
-    let text = refused(&site, &verified(&site, "verify-full"))
-        .await
-        .to_string();
-    assert!(text.contains("elsewhere.example"), "{text}");
-}
-
-#[tokio::test]
-async fn an_expired_certificate_is_refused() {
-    let Some(site) = Site::start(Settings::tls_expired().without_fsync()).await else {
-        return;
-    };
-    for mode in ["verify-ca", "verify-full"] {
-        let text = refused(&site, &verified(&site, mode)).await.to_string();
-        assert!(text.contains("expired"), "{text}");
-    }
-    works(&site, "sslmode=require").await;
-}
-
-#[tokio::test]
 async fn messages_are_heard_over_tls() {
-    let Some(site) = Site::start(Settings::tls().without_fsync()).await else {
+    let Some(site) = Site::<Make>::start(Settings::tls().without_fsync()).await else {
         return;
     };
     let tally = Tally::new();
     let connect = async || {
         let builder = site.fresh.builder().state(Arc::clone(&tally));
-        let builder = builder.database_url(url(&site, &verified(&site, "verify-full")));
+        let builder = builder.database_url(url(&site, &verified(&site, WORDS.verify_full)));
         builder.connect().await.expect("connected")
     };
     // Two store objects are to each other like two processes.

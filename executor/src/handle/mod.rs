@@ -214,8 +214,10 @@ impl Executor {
     /// Reports that a handed-off job is done, with its output. Takes the hand-off token, or the
     /// run id of a program of one job. `false`: there is no such program.
     ///
+    /// A report may come before the job has handed off: it is kept until then. The first one wins.
+    ///
     /// # Errors
-    /// The program has ended, or is at another step; the output is not what the job returns (checked
+    /// The program has ended, is at another step, or was reported on before; the output is not what the job returns (checked
     /// where this binary has the job); or the store cannot be written to.
     pub async fn complete(
         &self,
@@ -261,7 +263,8 @@ impl Executor {
     /// token, or the run id of a program of one job. `false`: there is no such program.
     ///
     /// # Errors
-    /// The program has ended, or is at another step; or the store cannot be written to.
+    /// The program has ended, is at another step, or was reported on before; or the store cannot be
+    /// written to.
     pub async fn fail(
         &self,
         target: impl Into<ReportTarget>,

@@ -158,6 +158,8 @@ impl Row {
                 Err("needs the hand-off token".to_owned())
             }
             About::Claim(_, step) if *step != self.step => Err(format!("is at step {}", self.step)),
+            // The first report wins.
+            _ if self.reported.is_some() => Err("has been completed".to_owned()),
             _ => Ok(()),
         }
     }

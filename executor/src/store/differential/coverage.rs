@@ -155,7 +155,7 @@ const VERBS: [&str; 9] = [
 ];
 
 /// What else must happen.
-const OTHERS: [&str; 69] = [
+const OTHERS: [&str; 71] = [
     "create: stored",
     "create: the key is taken",
     "claim → no programs",
@@ -208,10 +208,12 @@ const OTHERS: [&str; 69] = [
     "complete → refused: has ended as errored",
     "complete → refused: is at step",
     "complete → refused: needs the hand-off token",
+    "complete → refused: has been completed",
     "fail → refused: has finished",
     "fail → refused: has ended as errored",
     "fail → refused: is at step",
     "fail → refused: needs the hand-off token",
+    "fail → refused: has been completed",
     "hand_off: it waits",
     "hand_off: a report came before",
     "hand_off → refused: has finished",

@@ -16,6 +16,7 @@ mod dialect;
 mod heartbeat;
 mod promote;
 mod prune;
+mod read;
 mod rows;
 
 use std::{sync::Arc, time::Duration};
@@ -181,6 +182,24 @@ impl Database for MySqlServer {
             "the database takes no such JSON (it may be nested too deeply, or have a number that is \
              too large)",
         ))
+    }
+
+    async fn durability_warning(s: &mut MySession) -> Outcome<Option<String>> {
+        // Without a binary log its setting means nothing.
+        const SETTINGS: &str = "
+            SELECT CONCAT('innodb_flush_log_at_trx_commit = ', @@innodb_flush_log_at_trx_commit)
+            FROM DUAL WHERE @@innodb_flush_log_at_trx_commit <> 1
+            UNION ALL
+            SELECT CONCAT('sync_binlog = ', @@sync_binlog)
+            FROM DUAL WHERE @@log_bin = 1 AND @@sync_binlog <> 1";
+        let weak = s.texts(sql(SETTINGS)).await?;
+        Ok((!weak.is_empty()).then(|| {
+            format!(
+                "the server runs with {}: what it has committed may be gone after a crash of its \
+                 machine, and steps run again; set it to 1 in the server's configuration",
+                weak.join(" and ")
+            )
+        }))
     }
 
     fn gives_way(error: &DieselError) -> bool {

@@ -219,6 +219,10 @@ impl Database for Postgres {
                 "; it is a standby, or set to read only: connect to the primary, or look at \
                  default_transaction_read_only"
             }
+            DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => {
+                "; the transaction reads as of its beginning, and another one has changed this since: \
+                 begin it again, or run it at READ COMMITTED"
+            }
             _ => "",
         };
         Error::new(

@@ -217,6 +217,7 @@ async fn existing<D: Database, S: Session>(
 fn not_stored() -> Error {
     Error::new(
         ErrorKind::Store,
-        "the program was not stored; create it again",
+        "the program was not stored: another one took its unique key meanwhile; create it again \
+         (within a transaction of yours: begin that again, or run it at READ COMMITTED)",
     )
 }

@@ -29,6 +29,11 @@ async fn report<S: Session>(s: &mut S, target: &Target) -> Outcome<Option<Found>
             found.step,
             token.step()
         ))),
+        // The first report wins, also where its job still runs.
+        _ if found.completion.is_some() => Err(conflict(format!(
+            "program {run_id} has been completed at step {}, and goes on when its job has ended",
+            found.step
+        ))),
         _ => Ok(Some(found)),
     }
 }

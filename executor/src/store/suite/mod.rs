@@ -1,0 +1,275 @@
+//! What every store must do: one suite, run over each by [`exercise`].
+//!
+//! Each test gets a fresh store. They work on the port alone, as the engine does.
+
+mod claims;
+mod leases;
+mod outside;
+mod reports;
+mod writes;
+
+use std::{sync::Arc, time::Duration};
+
+pub(in crate::store) use self::{claims::*, leases::*, outside::*, reports::*, writes::*};
+use super::{
+    Change, ClaimRequest, ClaimedProgram, Failure, Fence, Held, KnownJobs, NewProgram, ProgramInfo,
+    ProgramState, Pulse, StepWrite, Store, WorkerId, WorkerRecord, Written,
+};
+use crate::{
+    RunId,
+    program::{Checked, Options},
+};
+
+/// The tests of the suite, each as a test of its own over the store that `$fresh` opens.
+macro_rules! exercise {
+    ($fresh:path) => {
+        $crate::store::suite::exercise!(@each $fresh:
+            a_claim_takes_each_program_once, a_claim_goes_by_order_and_room,
+            a_claim_is_bounded_by_bytes, a_claim_leaves_what_is_not_due,
+            steps_are_recorded_behind_the_fence, a_write_that_was_applied_is_recognised,
+            an_expired_lease_that_nobody_took_still_commits, a_taken_program_fences_the_old_claim,
+            a_takeover_counts_as_a_crash, the_last_crash_ends_the_program,
+            a_heartbeat_tells_what_was_stopped_or_lost, a_late_heartbeat_renews_nothing,
+            a_step_that_ends_on_a_stopped_program_is_recorded, retries_and_errors_are_kept,
+            a_snooze_keeps_the_retries, children_come_with_the_commit,
+            children_of_a_failed_attempt_do_not, a_hand_off_waits_for_its_report,
+            a_report_may_come_early, a_report_for_another_step_is_refused,
+            a_hand_off_comes_back_by_itself, cancel_and_retry, a_taken_key_refuses_a_retry,
+            a_unique_key_is_free_when_its_program_ends, pausing_closes_a_queue,
+            attributes_merge_and_keep_null, only_terminal_programs_are_pruned,
+            lists_filter_by_state, the_end_of_a_worker_gives_its_programs_back,
+            a_claim_that_was_taken_away_waits_for_the_old_body,
+            a_body_that_has_ended_is_waited_for_no_longer,
+            stores_agree_with_the_model,
+        );
+    };
+    (@each $fresh:path: $($test:ident),* $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                let Some((_keep, store)) = $fresh().await else { return };
+                $crate::store::suite::$test($crate::store::suite::Stage::new(store).await).await;
+            }
+        )*
+    };
+}
+pub(in crate::store) use exercise;
+
+/// The URL of the server that this variable names. In CI it must be there; elsewhere the test is
+/// left out, and `scripts/test` says so at its end.
+#[cfg(feature = "server")]
+#[allow(clippy::print_stdout, reason = "it is shown where a test fails")]
+pub(in crate::store) fn server(variable: &str) -> Option<String> {
+    let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
+    assert!(
+        url.is_some() || std::env::var_os("CI").is_none(),
+        "{variable} is not set: start the server by scripts/services"
+    );
+    if url.is_none() {
+        println!("left out: {variable} is not set");
+    }
+    url
+}
+
+const LEASE: Duration = Duration::from_secs(60);
+
+/// A store with a worker, and the words to use them by.
+pub(in crate::store) struct Stage {
+    store: Arc<dyn Store>,
+    worker: WorkerId,
+}
+
+impl Stage {
+    pub(in crate::store) async fn new(store: Arc<dyn Store>) -> Self {
+        store.migrate().await.expect("tables");
+        let stage = Self {
+            store,
+            worker: WorkerId::new(),
+        };
+        stage.register(stage.worker).await;
+        stage
+    }
+
+    async fn register(&self, id: WorkerId) {
+        let queues = vec!["default".to_owned()];
+        let record = WorkerRecord {
+            id,
+            host: "test".to_owned(),
+            pid: 1,
+            queues,
+            slots: 10,
+            lease: LEASE,
+        };
+        self.store.register(record).await.expect("registered");
+    }
+
+    async fn create(&self, jobs: &[&'static str]) -> RunId {
+        self.create_with(jobs, Options::default())
+            .await
+            .expect("stored")
+    }
+
+    async fn create_with(&self, jobs: &[&'static str], options: Options) -> crate::Result<RunId> {
+        let created = self
+            .store
+            .create(vec![new_program(jobs, options)])
+            .await
+            .expect("reached");
+        let created = created.into_iter().next().expect("one answer")?;
+        Ok(created.run_id)
+    }
+
+    fn request(&self) -> ClaimRequest {
+        ClaimRequest {
+            worker: self.worker,
+            queues: vec!["default".to_owned()],
+            slots: 10,
+            bytes: 1 << 20,
+            lease: LEASE,
+            max_crashes: 3,
+            jobs: Arc::new(KnownJobs {
+                names: ["a", "b", "c", "limited"].into_iter().collect(),
+                others: false,
+            }),
+            room: Vec::new(),
+            running: Vec::new(),
+            suspects: 1,
+            floors: Vec::new(),
+        }
+    }
+
+    async fn claim_with(&self, request: ClaimRequest) -> Vec<ClaimedProgram> {
+        self.store.claim(request).await.expect("claimed").programs
+    }
+
+    async fn claim(&self) -> Vec<ClaimedProgram> {
+        self.claim_with(self.request()).await
+    }
+
+    /// The one program that is due.
+    async fn claim_one(&self) -> ClaimedProgram {
+        let mut claimed = self.claim().await;
+        assert_eq!(claimed.len(), 1, "one is due: {claimed:?}");
+        claimed.remove(0)
+    }
+
+    /// Claims with a lease that is over at once.
+    async fn claim_briefly(&self) -> ClaimedProgram {
+        let request = ClaimRequest {
+            lease: Duration::ZERO,
+            ..self.request()
+        };
+        self.claim_with(request).await.remove(0)
+    }
+
+    /// Makes available what is due, and takes nothing: a claim that knows no job.
+    async fn promote_only(&self) {
+        let jobs = Arc::new(KnownJobs {
+            names: Default::default(),
+            others: false,
+        });
+        let claimed = self
+            .claim_with(ClaimRequest {
+                jobs,
+                ..self.request()
+            })
+            .await;
+        assert!(claimed.is_empty());
+    }
+
+    async fn write(&self, fence: Fence, change: Change) -> Written {
+        self.write_all(StepWrite {
+            fence,
+            change,
+            children: Vec::new(),
+            ordinal: 0,
+            lease: LEASE,
+        })
+        .await
+    }
+
+    async fn write_all(&self, write: StepWrite) -> Written {
+        self.store
+            .commit(Arc::new(vec![write]))
+            .await
+            .expect("reached")
+            .remove(0)
+            .expect("nobody holds its row")
+    }
+
+    async fn get(&self, run_id: &RunId) -> ProgramInfo {
+        self.store
+            .get(run_id.clone())
+            .await
+            .expect("read")
+            .expect("there")
+    }
+
+    async fn state(&self, run_id: &RunId) -> ProgramState {
+        self.get(run_id).await.state
+    }
+
+    async fn beat(&self, held: Held) -> Pulse {
+        self.store
+            .heartbeat(self.worker, LEASE, vec![held])
+            .await
+            .expect("reached")[0]
+    }
+}
+
+fn new_program(jobs: &[&'static str], options: Options) -> NewProgram {
+    let program = Checked {
+        jobs: jobs.iter().map(|job| (*job).into()).collect(),
+        program_data: "{}".to_owned(),
+        job_data: "{}".to_owned(),
+        attributes: "{}".to_owned(),
+        options,
+    };
+    NewProgram {
+        run_id: RunId::random(),
+        program,
+        parent: None,
+    }
+}
+
+fn after(fence: Fence) -> Fence {
+    Fence {
+        rev: fence.rev + 1,
+        ..fence
+    }
+}
+
+fn held(fence: Fence) -> Held {
+    Held {
+        id: fence.id,
+        token: fence.token,
+    }
+}
+
+fn advance(next: &str, outputs: Option<&str>) -> Change {
+    Change::Advance {
+        next: next.to_owned(),
+        outputs: outputs.map(str::to_owned),
+    }
+}
+
+fn failure(message: &str) -> Failure {
+    Failure {
+        step: 0,
+        job: "a".to_owned(),
+        attempt: 1,
+        message: message.to_owned(),
+    }
+}
+
+fn retry(after: Duration) -> Change {
+    Change::Retry {
+        failure: failure("busy"),
+        after,
+    }
+}
+
+pub(in crate::store) async fn stores_agree_with_the_model(stage: Stage) {
+    stage.store.deregister(stage.worker).await.expect("reached");
+    super::differential::stores_agree_with_the_model(stage.store).await;
+}
