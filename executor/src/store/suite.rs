@@ -2,17 +2,36 @@
 //!
 //! Each test gets a fresh store. They work on the port alone, as the engine does.
 
+mod bulk;
+mod unique;
+
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
 use super::{
-    Change, ClaimRequest, ClaimedProgram, Failure, Fence, Filter, Held, KnownJobs, NewProgram,
-    ProgramInfo, ProgramState, Pulse, StepWrite, Store, Target, WorkerId, WorkerRecord, Written,
+    Afterwards, Change, ClaimRequest, ClaimedProgram, Ended, Failure, Fence, Filter, Held,
+    KnownJobs, NewProgram, ProgramInfo, ProgramState, Pulse, StepWrite, Store, Target, WorkerId,
+    WorkerRecord, Written,
 };
 use crate::{
     ErrorKind, HandOffToken, RunId,
     program::{Checked, Options, Start},
+};
+
+pub(super) use self::{
+    bulk::{
+        a_filter_means_the_same_everywhere, a_locked_row_holds_up_no_batch, a_report_may_delete,
+        a_retry_of_many_leaves_taken_keys, a_text_in_a_filter_is_only_a_text,
+        many_are_cancelled_batch_by_batch, programs_are_pruned_by_state_and_queue,
+        what_no_longer_matches_is_left_alone,
+    },
+    unique::{
+        a_key_is_free_when_its_time_is_over, a_key_is_kept_only_by_what_is_stored,
+        children_keep_to_their_keys, keys_are_kept_in_whatever_order_they_come,
+        one_of_many_that_replace_is_left, one_program_of_a_key_in_a_time,
+        one_that_has_begun_keeps_its_data, one_that_waits_takes_the_new_data,
+    },
 };
 
 /// The tests of the suite, each as a test of its own over the store that `$fresh` opens.
@@ -35,6 +54,14 @@ macro_rules! exercise {
             lists_filter_by_state, the_end_of_a_worker_gives_its_programs_back,
             a_claim_that_was_taken_away_waits_for_the_old_body,
             a_body_that_has_ended_is_waited_for_no_longer,
+            one_program_of_a_key_in_a_time, a_key_is_free_when_its_time_is_over,
+            a_key_is_kept_only_by_what_is_stored, keys_are_kept_in_whatever_order_they_come,
+            one_that_waits_takes_the_new_data, one_that_has_begun_keeps_its_data,
+            one_of_many_that_replace_is_left, children_keep_to_their_keys,
+            programs_are_pruned_by_state_and_queue, a_filter_means_the_same_everywhere,
+            a_text_in_a_filter_is_only_a_text, many_are_cancelled_batch_by_batch,
+            a_retry_of_many_leaves_taken_keys, what_no_longer_matches_is_left_alone,
+            a_locked_row_holds_up_no_batch, a_report_may_delete,
             stores_agree_with_the_model,
         );
     };
@@ -681,12 +708,12 @@ pub(super) async fn a_hand_off_waits_for_its_report(stage: Stage) {
     assert!(stage.claim().await.is_empty());
     let by_run_id = stage
         .store
-        .complete(Target::RunId(run_id.clone()), None)
+        .complete(Target::RunId(run_id.clone()), None, Afterwards::Keep)
         .await;
     assert_eq!(by_run_id.expect_err("two jobs").kind(), ErrorKind::Conflict);
     let done = stage
         .store
-        .complete(Target::Token(token), Some("7".to_owned()))
+        .complete(Target::Token(token), Some("7".to_owned()), Afterwards::Keep)
         .await;
     assert!(done.expect("it waits"));
     let claimed = stage.claim_one().await;
@@ -700,7 +727,7 @@ pub(super) async fn a_report_may_come_early(stage: Stage) {
     let token = HandOffToken::new(run_id.clone(), 0, fence.token);
     stage
         .store
-        .complete(Target::Token(token), Some("7".to_owned()))
+        .complete(Target::Token(token), Some("7".to_owned()), Afterwards::Keep)
         .await
         .expect("it runs");
     assert_eq!(
@@ -723,14 +750,17 @@ pub(super) async fn a_report_for_another_step_is_refused(stage: Stage) {
     stage.write(fence, advance("b", None)).await;
     let late = stage
         .store
-        .complete(Target::Token(token.clone()), None)
+        .complete(Target::Token(token.clone()), None, Afterwards::Keep)
         .await;
     assert!(
         late.expect_err("it is past")
             .to_string()
             .contains("at step 1")
     );
-    let failed = stage.store.fail(Target::Token(token), "x".to_owned()).await;
+    let failed = stage
+        .store
+        .fail(Target::Token(token), "x".to_owned(), Afterwards::Keep)
+        .await;
     assert_eq!(failed.expect_err("it is past").kind(), ErrorKind::Conflict);
     assert_eq!(stage.state(&run_id).await, ProgramState::Running);
 }
@@ -748,7 +778,7 @@ pub(super) async fn a_hand_off_comes_back_by_itself(stage: Stage) {
     // The first completion wins, and the attempt that runs meanwhile is fenced.
     stage
         .store
-        .complete(Target::Token(token), None)
+        .complete(Target::Token(token), None, Afterwards::Keep)
         .await
         .expect("its step");
     assert_eq!(stage.state(&run_id).await, ProgramState::Finished);
@@ -862,6 +892,11 @@ pub(super) async fn attributes_merge_and_keep_null(stage: Stage) {
 }
 
 pub(super) async fn only_terminal_programs_are_pruned(stage: Stage) {
+    let old = |age| Ended {
+        state: ProgramState::Errored,
+        queue: "default".to_owned(),
+        age,
+    };
     let waits = stage.create(&["limited"]).await;
     let ended = stage.create(&["a"]).await;
     stage
@@ -872,7 +907,7 @@ pub(super) async fn only_terminal_programs_are_pruned(stage: Stage) {
     assert_eq!(
         stage
             .store
-            .prune(Duration::from_secs(3600), 10)
+            .prune(old(Duration::from_secs(3600)), 10)
             .await
             .expect("reached"),
         0
@@ -880,7 +915,7 @@ pub(super) async fn only_terminal_programs_are_pruned(stage: Stage) {
     assert_eq!(
         stage
             .store
-            .prune(Duration::ZERO, 10)
+            .prune(old(Duration::ZERO), 10)
             .await
             .expect("reached"),
         1
@@ -944,7 +979,7 @@ pub(super) async fn a_claim_that_was_taken_away_waits_for_the_old_body(stage: St
     let target = Target::RunId(failed.clone());
     stage
         .store
-        .fail(target, "x".to_owned())
+        .fail(target, "x".to_owned(), Afterwards::Keep)
         .await
         .expect("it runs");
     assert!(stage.store.retry(failed).await.expect("errored"));
