@@ -1,6 +1,6 @@
 //! The settings, from the environment and the builder.
 
-use std::{fmt, path::Path, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path, str::FromStr, time::Duration};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -35,6 +35,41 @@ pub(crate) struct WorkerConfig {
     pub(crate) unknown_job: UnknownJob,
     /// Bytes of program data that a worker holds at most (one program is always let in).
     pub(crate) memory_budget: usize,
+    pub(crate) retention: Retention,
+}
+
+/// How long ended programs are kept; `None`: for ever.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Retention {
+    pub(crate) finished: Keep,
+    pub(crate) errored: Keep,
+}
+
+/// How long programs that ended in one state are kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keep {
+    pub(crate) age: Option<Duration>,
+    /// Queues that have a time of their own.
+    pub(crate) queues: BTreeMap<String, Option<Duration>>,
+}
+
+impl Keep {
+    pub(crate) fn of(&self, queue: &str) -> Option<Duration> {
+        self.queues.get(queue).copied().unwrap_or(self.age)
+    }
+
+    /// All times after which something is deleted.
+    pub(crate) fn ages(&self) -> impl Iterator<Item = Duration> {
+        self.queues.values().copied().chain([self.age]).flatten()
+    }
+}
+
+/// How long to keep, as people write it.
+pub(crate) fn keep(text: &str) -> Result<Option<Duration>> {
+    match text {
+        "forever" => Ok(None),
+        text => duration(text).map(Some),
+    }
 }
 
 /// What a worker does with a program whose next job it does not have.
@@ -82,6 +117,7 @@ impl Default for Config {
                 max_crashes: 20,
                 unknown_job: UnknownJob::Wait,
                 memory_budget: 32 << 20,
+                retention: Retention::default(),
             },
         }
     }
@@ -143,6 +179,14 @@ impl Config {
         })?;
         set("EXECUTOR_MAX_CRASHES", &mut |v| {
             worker.max_crashes = v.parse()?;
+            Ok(())
+        })?;
+        set("EXECUTOR_RETAIN_FINISHED", &mut |v| {
+            worker.retention.finished.age = keep(v)?;
+            Ok(())
+        })?;
+        set("EXECUTOR_RETAIN_ERRORED", &mut |v| {
+            worker.retention.errored.age = keep(v)?;
             Ok(())
         })?;
         set("EXECUTOR_UNKNOWN_JOB", &mut |v| {
@@ -369,6 +413,21 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_may_be_kept_longer() {
+        let lookup = |name: &str| (name == "EXECUTOR_RETAIN_ERRORED").then(|| "30d".to_owned());
+        let mut retention = Config::from_lookup(lookup)
+            .expect("settings")
+            .worker
+            .retention;
+        assert_eq!(retention.errored.of("mail"), Some(30 * DAY));
+        assert_eq!(retention.finished.ages().count(), 0);
+        let own = keep("forever").expect("a time");
+        retention.errored.queues.insert("mail".to_owned(), own);
+        assert_eq!(retention.errored.of("mail"), None);
+        assert_eq!(retention.errored.of("default"), Some(30 * DAY));
+    }
+
+    #[test]
     fn bad_settings_name_their_variable() {
         let with = |name: &'static str, value: &'static str| {
             Config::from_lookup(|n| (n == name).then(|| value.to_owned()))
@@ -380,5 +439,6 @@ mod tests {
         assert!(with("EXECUTOR_SLOTS", "many").starts_with("EXECUTOR_SLOTS: invalid digit"));
         assert!(with("EXECUTOR_LEASE", "soon").contains("is no duration"));
         assert!(with("EXECUTOR_TABLE", "a?b").contains("can't stand there"));
+        assert!(with("EXECUTOR_RETAIN_FINISHED", "long").contains("is no duration"));
     }
 }

@@ -112,7 +112,10 @@ pub use store::MySql;
 pub use store::Pg;
 #[cfg(feature = "sqlite")]
 pub use store::Sqlite;
-pub use store::{Attempted, Filter, ProgramInfo, ProgramState, QueueStats, Stats, WorkerInfo};
+pub use store::{
+    Attempted, BulkVerb, Filter, ProgramInfo, ProgramState, Prune, QueueStats, Stats, Tally,
+    WorkerInfo,
+};
 pub use time::Timestamp;
 
 /// What nearly every file with jobs needs.

@@ -167,8 +167,9 @@ async fn a_login_that_may_not_make_tables_works_where_they_are() {
     let check = app(&url, &["migrate", "--check"]);
     assert_eq!(check.status.code(), Some(1));
     let missing = String::from_utf8(check.stdout).expect("text");
-    assert_eq!(missing.lines().count(), 2, "{missing}");
-    assert!(missing.contains("_programs"), "{missing}");
+    for part in ["_programs", "_engine"] {
+        assert!(missing.contains(part), "{missing}");
+    }
     let refused = app(&url, &["migrate"]);
     assert_eq!(refused.status.code(), Some(1));
     let text = String::from_utf8(refused.stderr).expect("text");
@@ -223,7 +224,8 @@ async fn processes_that_start_at_once_make_the_tables_once() {
         .iter()
         .map(|log| log.lines("upgrading the tables").len())
         .sum();
-    assert_eq!(made, 2);
+    let noted = fresh.value("COUNT(*)", "\"Fresh one\".programs_migrations");
+    assert_eq!(Some(made.to_string()), noted);
     let executor = in_schema(&fresh, "Fresh one").await;
     let created = executor
         .create_many((0..30).map(|_| Once))

@@ -1,88 +1,19 @@
-//! What people do to programs and queues.
+//! What people do to queues, and to programs that have ended or wait for a report.
 
 use std::time::Duration;
 
 use super::{
     data::{self, Json},
     follow::unknown,
-    terminal::{note, print},
+    terminal::print,
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     hand_off::HandOffToken,
     handle::{Executor, ReportTarget},
     run_id::RunId,
+    store,
 };
-
-/// End unfinished programs as errored, and cancel their running jobs
-#[derive(clap::Args)]
-pub(super) struct Cancel {
-    #[arg(required = true, value_name = "RUN_ID")]
-    run_ids: Vec<RunId>,
-}
-
-impl Cancel {
-    pub(super) async fn perform(self, executor: Executor) -> Result<()> {
-        let mut results = Vec::new();
-        for run_id in &self.run_ids {
-            results.push(executor.cancel(run_id).await);
-        }
-        tell(&self.run_ids, results, "cancelled")
-    }
-}
-
-/// Make errored programs go on from the step that failed
-#[derive(clap::Args)]
-pub(super) struct Retry {
-    #[arg(required = true, value_name = "RUN_ID")]
-    run_ids: Vec<RunId>,
-}
-
-impl Retry {
-    pub(super) async fn perform(self, executor: Executor) -> Result<()> {
-        let mut results = Vec::new();
-        for run_id in &self.run_ids {
-            results.push(executor.retry(run_id).await);
-        }
-        tell(&self.run_ids, results, "to be retried")
-    }
-}
-
-/// Delete programs in any state, and cancel their running jobs
-#[derive(clap::Args)]
-pub(super) struct Delete {
-    #[arg(required = true, value_name = "RUN_ID")]
-    run_ids: Vec<RunId>,
-}
-
-impl Delete {
-    pub(super) async fn perform(self, executor: Executor) -> Result<()> {
-        let mut results = Vec::new();
-        for run_id in &self.run_ids {
-            results.push(executor.delete(run_id).await);
-        }
-        tell(&self.run_ids, results, "deleted")
-    }
-}
-
-/// Tells what became of each program; those that could be served are, whatever is with the others.
-fn tell(run_ids: &[RunId], results: Vec<Result<bool>>, done: &str) -> Result<()> {
-    let mut failed: Vec<Error> = Vec::new();
-    for (run_id, result) in run_ids.iter().zip(results) {
-        match result {
-            Ok(true) => drop(print(&format!("{run_id} {done}\n"))?),
-            Ok(false) => failed.push(unknown(run_id)),
-            Err(error) => failed.push(error),
-        }
-    }
-    let Some(last) = failed.pop() else {
-        return Ok(());
-    };
-    for error in &failed {
-        note(&format!("Error: {error}"));
-    }
-    Err(last)
-}
 
 /// Stop all workers from taking programs of a queue
 #[derive(clap::Args)]
@@ -130,12 +61,33 @@ pub(super) struct Prune {
     /// Like 7d or 12h
     #[arg(long, value_name = "DURATION", value_parser = data::duration)]
     older_than: Duration,
+    /// Only those that are finished, or errored
+    #[arg(long, value_name = "STATE", value_parser = ["finished", "errored"])]
+    state: Option<String>,
+    /// Only those of this queue
+    #[arg(long)]
+    queue: Option<String>,
+    /// Only tell how many they are
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Prune {
     pub(super) async fn perform(self, executor: Executor) -> Result<()> {
-        let pruned = executor.prune(self.older_than).await?;
-        print(&format!("{pruned} deleted\n"))?;
+        let mut prune = store::Prune::older_than(self.older_than);
+        if let Some(state) = self.state {
+            prune = prune.state(state.parse()?);
+        }
+        if let Some(queue) = self.queue {
+            prune = prune.queue(queue);
+        }
+        if self.dry_run {
+            let number = executor.count_prunable(prune).await?;
+            print(&format!("{number} would be deleted\n"))?;
+        } else {
+            let pruned = executor.prune(prune).await?;
+            print(&format!("{pruned} deleted\n"))?;
+        }
         Ok(())
     }
 }
@@ -148,14 +100,19 @@ pub(super) struct Complete {
     /// What the job returns: JSON, @file, or - for stdin
     #[arg(long, value_name = "JSON", value_parser = Json::parse, allow_negative_numbers = true)]
     output: Option<Json>,
+    /// Delete the program where this ends it
+    #[arg(long)]
+    delete: bool,
 }
 
 impl Complete {
     pub(super) async fn perform(self, executor: Executor) -> Result<()> {
         let output = self.output.map(Json::read).transpose()?;
-        let done = executor
-            .complete(report_target(&self.target), output)
-            .await?;
+        let target = report_target(&self.target);
+        let done = match self.delete {
+            true => executor.complete_and_delete(target, output).await?,
+            false => executor.complete(target, output).await?,
+        };
         reported(&self.target, done, "completed")
     }
 }
@@ -168,13 +125,18 @@ pub(super) struct Fail {
     /// Why it failed
     #[arg(long)]
     message: String,
+    /// Delete the program
+    #[arg(long)]
+    delete: bool,
 }
 
 impl Fail {
     pub(super) async fn perform(self, executor: Executor) -> Result<()> {
-        let failed = executor
-            .fail(report_target(&self.target), self.message)
-            .await?;
+        let target = report_target(&self.target);
+        let failed = match self.delete {
+            true => executor.fail_and_delete(target).await?,
+            false => executor.fail(target, self.message).await?,
+        };
         reported(&self.target, failed, "failed")
     }
 }

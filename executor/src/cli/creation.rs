@@ -30,6 +30,13 @@ pub(super) struct Creation {
     /// At most one unfinished program has this key: starting another gives the first one's run id
     #[arg(long, value_name = "KEY")]
     unique: Option<String>,
+    /// With --unique: where that program waits and has not begun, this one takes its place
+    #[arg(long, requires = "unique")]
+    replace: bool,
+    /// With --unique: at most one program of the key is created within this time, like 1h
+    #[arg(long, value_name = "DURATION", value_parser = data::duration, requires = "unique",
+        conflicts_with = "replace")]
+    unique_for: Option<Duration>,
     /// Show its progress until it has ended; work here where no worker does
     #[arg(long)]
     follow: bool,
@@ -42,12 +49,14 @@ pub(super) struct Creation {
 struct Report<'a> {
     run_id: &'a RunId,
     existed: bool,
+    replaced: bool,
 }
 
 impl Creation {
     /// Creates the program, prints its run id, and follows it if that is wanted.
     pub(super) async fn perform(self, builder: Builder, program: DynProgram) -> Result<()> {
         let (wants_json, follows) = (self.json, self.follow);
+        let lasts = self.unique_for.is_some();
         let program = self.apply(program);
         program.check()?;
         let executor = builder.connect().await?;
@@ -58,16 +67,22 @@ impl Creation {
                 let report = Report {
                     run_id: &run_id,
                     existed: created.existed,
+                    replaced: created.replaced,
                 };
                 print(&format!("{}\n", serde_json::to_string(&report)?))?
             }
             true => print_json(&Report {
                 run_id: &run_id,
                 existed: created.existed,
+                replaced: created.replaced,
             })?,
             false => print(&format!("{run_id}\n"))?,
         };
-        if created.existed {
+        if created.replaced {
+            note("the program that has this unique key was waiting; it has the new data and time");
+        } else if created.existed && lasts {
+            note("a program of this key was created a short time ago; nothing was created");
+        } else if created.existed {
             note("an unfinished program has this unique key; nothing was created");
         }
         if follows {
@@ -92,8 +107,13 @@ impl Creation {
         if let Some(delay) = self.run_after {
             program = program.run_after(delay);
         }
-        if let Some(key) = self.unique {
-            program = program.unique(key);
+        match (self.unique, self.unique_for) {
+            (Some(key), Some(period)) => program = program.unique_for(key, period),
+            (Some(key), None) => program = program.unique(key),
+            (None, _) => {}
+        }
+        if self.replace {
+            program = program.replace();
         }
         program
     }

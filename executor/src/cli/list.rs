@@ -1,33 +1,18 @@
 //! `list`: many programs, a line each.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-
 use super::{
+    filter::FilterArgs,
     progress,
     table::{Table, age, cut},
     terminal::{note, print, print_json},
 };
-use crate::{
-    error::Result,
-    handle::Executor,
-    store::{Filter, ProgramInfo, ProgramState},
-};
+use crate::{error::Result, handle::Executor, store::ProgramInfo};
 
 /// List programs, newest first
 #[derive(clap::Args)]
 pub(super) struct List {
-    /// Only programs in this state; can be repeated
-    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = states())]
-    states: Vec<ProgramState>,
-    /// Only programs of this queue
-    #[arg(long)]
-    queue: Option<String>,
-    /// Only programs of this name
-    #[arg(long)]
-    name: Option<String>,
-    /// Only programs whose current job is this
-    #[arg(long)]
-    job: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// So many at most
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
@@ -36,26 +21,9 @@ pub(super) struct List {
     json: bool,
 }
 
-fn states() -> impl TypedValueParser<Value = ProgramState> {
-    PossibleValuesParser::new(ProgramState::ALL.map(ProgramState::as_str))
-        .try_map(|state| state.parse::<ProgramState>().map_err(|e| e.to_string()))
-}
-
 impl List {
     pub(super) async fn perform(self, executor: Executor) -> Result<()> {
-        let mut filter = Filter::new().limit(self.limit);
-        for state in self.states {
-            filter = filter.state(state);
-        }
-        if let Some(queue) = self.queue {
-            filter = filter.queue(queue);
-        }
-        if let Some(name) = self.name {
-            filter = filter.name(name);
-        }
-        if let Some(job) = self.job {
-            filter = filter.job(job);
-        }
+        let filter = self.filter.filter().limit(self.limit);
         let programs = executor.list(filter).await?;
         if self.json {
             print_json(&programs)?;

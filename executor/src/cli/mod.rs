@@ -3,11 +3,13 @@
 //! One file a command or a group of them. All write what a script may want to stdout, through
 //! [`terminal`], and remarks for people to stderr.
 
+mod bulk;
 mod catalog;
 mod control;
 mod create;
 mod creation;
 mod data;
+mod filter;
 mod follow;
 mod list;
 mod logging;
@@ -67,9 +69,9 @@ enum Command {
     List(list::List),
     Show(show::Show),
     Follow(follow::Follow),
-    Cancel(control::Cancel),
-    Retry(control::Retry),
-    Delete(control::Delete),
+    Cancel(bulk::Cancel),
+    Retry(bulk::Retry),
+    Delete(bulk::Delete),
     Pause(control::Pause),
     Resume(control::Resume),
     Prune(control::Prune),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Executor;
 use crate::{
-    config::{Config, UnknownJob},
+    config::{Config, UnknownJob, keep},
     error::Result,
     event::{ErrorHook, Event, Events},
     job::States,
@@ -160,6 +160,57 @@ impl Builder {
     pub fn memory_budget(self, bytes: usize) -> Self {
         self.set(move |config| {
             config.worker.memory_budget = bytes;
+            Ok(())
+        })
+    }
+
+    /// How long finished programs are kept (`EXECUTOR_RETAIN_FINISHED`), like `"7d"`, or
+    /// `"forever"`, as it is unless said otherwise. Workers delete those that are older.
+    ///
+    /// ```no_run
+    /// # async fn test() -> executor::Result<()> {
+    /// executor::builder()
+    ///     .retain_finished("7d")
+    ///     .retain_errored("30d")
+    ///     .retain_finished_of("audit", "forever")
+    ///     .run()
+    ///     .await
+    /// # }
+    /// ```
+    pub fn retain_finished(self, age: impl Into<String>) -> Self {
+        let age = age.into();
+        self.set(move |config| {
+            config.worker.retention.finished.age = keep(&age)?;
+            Ok(())
+        })
+    }
+
+    /// How long finished programs of this queue are kept.
+    pub fn retain_finished_of(self, queue: impl Into<String>, age: impl Into<String>) -> Self {
+        let (queue, age) = (queue.into(), age.into());
+        self.set(move |config| {
+            let finished = &mut config.worker.retention.finished;
+            finished.queues.insert(queue, keep(&age)?);
+            Ok(())
+        })
+    }
+
+    /// How long errored programs are kept (`EXECUTOR_RETAIN_ERRORED`), like `"30d"`, or
+    /// `"forever"`, as it is unless said otherwise. Workers delete those that are older.
+    pub fn retain_errored(self, age: impl Into<String>) -> Self {
+        let age = age.into();
+        self.set(move |config| {
+            config.worker.retention.errored.age = keep(&age)?;
+            Ok(())
+        })
+    }
+
+    /// How long errored programs of this queue are kept.
+    pub fn retain_errored_of(self, queue: impl Into<String>, age: impl Into<String>) -> Self {
+        let (queue, age) = (queue.into(), age.into());
+        self.set(move |config| {
+            let errored = &mut config.worker.retention.errored;
+            errored.queues.insert(queue, keep(&age)?);
             Ok(())
         })
     }

@@ -22,8 +22,11 @@ const MOST: usize = 1000;
 pub struct Created {
     /// The program's run id; or, when its unique key was taken, that of the program that has it.
     pub run_id: RunId,
-    /// Whether an unfinished program had the unique key already.
+    /// Whether another program had the unique key already.
     pub existed: bool,
+    /// Whether that one had not begun, and has the data and the time of this one now
+    /// ([`replace`](crate::ProgramExt::replace)).
+    pub replaced: bool,
 }
 
 /// Creates programs: the verb at the end of the sentence.
@@ -212,6 +215,7 @@ impl From<store::Created> for Created {
         Self {
             run_id: created.run_id,
             existed: created.existed,
+            replaced: created.replaced,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The handle: what an application does with programs, and how it becomes a worker.
 
 mod builder;
+mod bulk;
 mod create;
 mod follow;
 mod receive;
@@ -29,7 +30,7 @@ use crate::{
     job::{Registry, States},
     json,
     run_id::RunId,
-    store::{Filter, ProgramInfo, Stats, Store, Target, WorkerInfo},
+    store::{Afterwards, Filter, ProgramInfo, Stats, Store, Target, WorkerInfo},
 };
 
 /// The handle on a store of programs. It is cheap to clone.
@@ -224,12 +225,36 @@ impl Executor {
         target: impl Into<ReportTarget>,
         output: impl Serialize,
     ) -> Result<bool> {
-        let output = json::write(&output)
+        self.report_done(target.into().0, &output, Afterwards::Keep)
+            .await
+    }
+
+    /// As [`complete`](Executor::complete), and deletes the program in the same commit where this was
+    /// its last job. A report that comes while the job that handed off still runs ends the program later:
+    /// then it stays.
+    ///
+    /// # Errors
+    /// As [`complete`](Executor::complete).
+    pub async fn complete_and_delete(
+        &self,
+        target: impl Into<ReportTarget>,
+        output: impl Serialize,
+    ) -> Result<bool> {
+        self.report_done(target.into().0, &output, Afterwards::Delete)
+            .await
+    }
+
+    async fn report_done(
+        &self,
+        target: Target,
+        output: &impl Serialize,
+        then: Afterwards,
+    ) -> Result<bool> {
+        let output = json::write(output)
             .map_err(|e| Error::new(ErrorKind::InvalidData, format!("the output: {e}")))?;
-        let target = target.into().0;
-        self.check_output(&target, output.get()).await?;
-        let output = Some(output.get().to_owned());
-        let done = self.store().complete(target, output).await?;
+        let output = output.get().to_owned();
+        self.check_output(&target, &output).await?;
+        let done = self.store().complete(target, Some(output), then).await?;
         self.0.nudge.send_replace(());
         Ok(done)
     }
@@ -270,7 +295,26 @@ impl Executor {
         target: impl Into<ReportTarget>,
         message: impl Into<String>,
     ) -> Result<bool> {
-        let failed = self.store().fail(target.into().0, message.into()).await?;
+        self.report_failed(target.into().0, message.into(), Afterwards::Keep)
+            .await
+    }
+
+    /// As [`fail`](Executor::fail), and deletes the program.
+    ///
+    /// # Errors
+    /// As [`fail`](Executor::fail).
+    pub async fn fail_and_delete(&self, target: impl Into<ReportTarget>) -> Result<bool> {
+        self.report_failed(target.into().0, String::new(), Afterwards::Delete)
+            .await
+    }
+
+    async fn report_failed(
+        &self,
+        target: Target,
+        message: String,
+        then: Afterwards,
+    ) -> Result<bool> {
+        let failed = self.store().fail(target, message, then).await?;
         self.0.nudge.send_replace(());
         Ok(failed)
     }
@@ -337,22 +381,6 @@ impl Executor {
     /// The store cannot be written to.
     pub async fn resume(&self, queue: &str) -> Result<bool> {
         self.store().set_paused(queue.to_owned(), false).await
-    }
-
-    /// Deletes the programs that ended longer than `age` ago, in batches; how many they were.
-    ///
-    /// # Errors
-    /// The store cannot be written to; what was deleted before stays deleted.
-    pub async fn prune(&self, age: Duration) -> Result<usize> {
-        const BATCH: usize = 1000;
-        let mut pruned = 0;
-        loop {
-            let batch = self.store().prune(age, BATCH).await?;
-            pruned += batch;
-            if batch == 0 {
-                return Ok(pruned);
-            }
-        }
     }
 
     /// Creates or upgrades the tables; the names of the migrations that were applied.

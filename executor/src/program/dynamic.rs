@@ -1,6 +1,6 @@
 //! Programs whose list of jobs is known at run time only.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -138,6 +138,7 @@ impl DynProgram {
         if !self.typed {
             self.check()?;
         }
+        check_keys(&self.options)?;
         let invalid =
             |what: &str, e: DataError| Error::new(ErrorKind::InvalidData, format!("{what}: {e}"));
         let program_data = self.data.map_err(|e| invalid("program data", e))?;
@@ -184,6 +185,25 @@ impl DynProgram {
             },
         })
     }
+}
+
+/// Whether its keys can be meant together.
+fn check_keys(options: &Options) -> Result<()> {
+    let refused = |text: &str| Err(Error::new(ErrorKind::InvalidProgram, text));
+    if options.replace && options.unique_key.is_none() {
+        return refused("`replace` is for a program with a unique key; add `.unique(key)`");
+    }
+    let Some(unique_for) = &options.unique_for else {
+        return Ok(());
+    };
+    check_label("unique key", &unique_for.key)?;
+    if options.unique_key.is_some() {
+        return refused("a program is unique by `unique` or by `unique_for`, not by both");
+    }
+    if unique_for.period < Duration::from_millis(1) {
+        return refused("`unique_for` needs a time of at least a millisecond");
+    }
+    Ok(())
 }
 
 fn check_label(what: &str, text: &str) -> Result<()> {

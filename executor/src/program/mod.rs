@@ -10,6 +10,8 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 
+#[cfg(test)]
+pub(crate) use self::options::UniqueFor;
 pub(crate) use self::{
     dynamic::Checked,
     options::{Options, Start},

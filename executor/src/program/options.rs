@@ -19,8 +19,25 @@ pub struct Options {
     pub(crate) priority: i32,
     pub(crate) start: Start,
     pub(crate) unique_key: Option<Box<str>>,
+    /// Whether the one that has the key, and waits, takes this one's data and time.
+    pub(crate) replace: bool,
+    pub(crate) unique_for: Option<UniqueFor>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) attributes: Option<Result<Box<RawValue>, DataError>>,
+}
+
+/// A key of which one program is created within a time.
+#[derive(Clone, Debug)]
+pub(crate) struct UniqueFor {
+    pub(crate) key: Box<str>,
+    pub(crate) period: Duration,
+}
+
+impl Options {
+    /// Whether it may be another program that stands for this one.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.unique_key.is_some() || self.unique_for.is_some()
+    }
 }
 
 /// When a program is first due.
@@ -83,6 +100,49 @@ pub trait ProgramExt: IntoProgram {
     /// id.
     fn unique(self, key: impl Into<String>) -> Self::Typed {
         with(self, |options| options.unique_key = Some(key.into().into()))
+    }
+
+    /// Where the program that has the [`unique`](ProgramExt::unique) key has not begun, and waits
+    /// for its time or for a free slot, this one takes its place under its run id: with its jobs, its
+    /// data, its queue and its time. So only the last of many creations counts (a debounce). One that
+    /// has begun stays as it is, and [`Created::replaced`](crate::Created::replaced) tells which
+    /// happened.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use executor::prelude::*;
+    ///
+    /// #[job]
+    /// async fn index(document: u64, revision: u64) -> Result<(), JobError> {
+    ///     println!("indexing {document} as of {revision}");
+    ///     Ok(())
+    /// }
+    ///
+    /// /// Indexes a document when it was left alone for 30 seconds.
+    /// async fn saved(executor: &Executor, document: u64, revision: u64) -> executor::Result<()> {
+    ///     Index { document, revision }
+    ///         .run_after(Duration::from_secs(30))
+    ///         .unique(format!("index:{document}"))
+    ///         .replace()
+    ///         .create(executor)
+    ///         .await?;
+    ///     Ok(())
+    /// }
+    /// # let _ = saved;
+    /// ```
+    fn replace(self) -> Self::Typed {
+        with(self, |options| options.replace = true)
+    }
+
+    /// At most one program of this key is created within the time, by the database's clock, whatever
+    /// becomes of it: creating another returns the first one's run id, also when that has ended or is
+    /// deleted. These keys are apart from those of [`unique`](ProgramExt::unique), and a program has
+    /// one kind of them.
+    fn unique_for(self, key: impl Into<String>, period: Duration) -> Self::Typed {
+        with(self, |options| {
+            let key = key.into().into();
+            options.unique_for = Some(UniqueFor { key, period });
+        })
     }
 
     /// A program that was handed off comes back to its queue after this time.

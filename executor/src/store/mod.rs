@@ -4,9 +4,12 @@
 //! need by value and are whole when they return: a caller that goes away in between leaves
 //! nothing half done.
 
+mod bulk;
 mod claim;
 #[cfg(all(test, feature = "sqlite"))]
 mod differential;
+mod ended;
+mod filter;
 mod limited;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -25,6 +28,9 @@ mod write;
 
 use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 
+pub use self::bulk::{BulkVerb, Tally};
+pub use self::ended::Prune;
+pub use self::filter::Filter;
 #[cfg(feature = "mysql")]
 pub use self::mysql::MySql;
 #[cfg(feature = "postgres")]
@@ -33,7 +39,9 @@ pub use self::row::{Attempted, ProgramInfo, ProgramState, QueueStats, Stats, Wor
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::Sqlite;
 pub(crate) use self::{
+    bulk::{Batch, Bulk},
     claim::{ClaimRequest, Claimed, ClaimedProgram, Floor, Killed, KnownJobs},
+    ended::Ended,
     limited::{Hold, LimitedJob, LimitedRequest},
     write::{Change, Failure, Fence, StepWrite, Written},
 };
@@ -173,8 +181,13 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Makes a terminal program go on from the step at which it ended; `reset` of its retries.
     fn retry(&self, run_id: RunId) -> StoreFuture<'_, bool>;
     fn delete(&self, run_id: RunId) -> StoreFuture<'_, bool>;
-    fn complete(&self, target: Target, output: Option<String>) -> StoreFuture<'_, bool>;
-    fn fail(&self, target: Target, message: String) -> StoreFuture<'_, bool>;
+    fn complete(
+        &self,
+        target: Target,
+        output: Option<String>,
+        then: Afterwards,
+    ) -> StoreFuture<'_, bool>;
+    fn fail(&self, target: Target, message: String, then: Afterwards) -> StoreFuture<'_, bool>;
     /// Takes a program out of the workers' hands.
     fn hand_off(&self, run_id: RunId) -> StoreFuture<'_, bool>;
     fn reschedule(&self, run_id: RunId, at: Timestamp) -> StoreFuture<'_, bool>;
@@ -183,8 +196,19 @@ pub(crate) trait Store: Send + Sync + 'static {
     fn set_retry_after(&self, run_id: RunId, delay: Option<Duration>) -> StoreFuture<'_, bool>;
     /// Pauses or resumes a queue; whether that changed something.
     fn set_paused(&self, queue: String, paused: bool) -> StoreFuture<'_, bool>;
-    /// Deletes one batch of terminal programs that ended before `age` ago.
-    fn prune(&self, age: Duration, limit: usize) -> StoreFuture<'_, usize>;
+    /// The first queue behind this one, by name, that may have programs which ended so.
+    fn queue_of_ended(&self, state: ProgramState, after: String)
+    -> StoreFuture<'_, Option<String>>;
+    /// Deletes the oldest of these, one batch of so many at most; how many they were.
+    fn prune(&self, ended: Ended, limit: usize) -> StoreFuture<'_, usize>;
+    /// How many of these there are.
+    fn count_ended(&self, ended: Ended) -> StoreFuture<'_, usize>;
+    /// Forgets keys of the past, one batch of so many at most; how many they were.
+    fn clear_unique(&self, limit: usize) -> StoreFuture<'_, usize>;
+    /// One batch of programs that match, the next ones behind the row `floor`.
+    fn bulk(&self, bulk: Arc<Bulk>, floor: i64, limit: usize) -> StoreFuture<'_, Batch>;
+    /// How many programs match.
+    fn count(&self, bulk: Arc<Bulk>) -> StoreFuture<'_, usize>;
 }
 
 /// An ear at the store. Each worker has its own.
@@ -240,8 +264,31 @@ pub(crate) struct NewProgram {
 #[derive(Clone, Debug)]
 pub(crate) struct Created {
     pub(crate) run_id: RunId,
-    /// Whether an unfinished program had the unique key already: then the run id is that one's.
+    /// Whether another program had the key already: then the run id is that one's.
     pub(crate) existed: bool,
+    /// Whether that one waited, and its data was replaced.
+    pub(crate) replaced: bool,
+}
+
+impl Created {
+    /// The program itself.
+    #[cfg(feature = "sql")]
+    fn anew(run_id: RunId) -> Self {
+        Self {
+            run_id,
+            existed: false,
+            replaced: false,
+        }
+    }
+
+    /// Another program stands for it.
+    #[cfg(feature = "sql")]
+    fn there(run_id: RunId) -> Self {
+        Self {
+            existed: true,
+            ..Self::anew(run_id)
+        }
+    }
 }
 
 /// A lease to be extended.
@@ -271,65 +318,18 @@ pub(crate) enum Target {
     Token(HandOffToken),
 }
 
+/// What becomes of a program that a report ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Afterwards {
+    Keep,
+    Delete,
+}
+
 impl Target {
     pub(crate) fn run_id(&self) -> &RunId {
         match self {
             Self::RunId(run_id) => run_id,
             Self::Token(token) => token.run_id(),
         }
-    }
-}
-
-/// Which programs a list shows, newest first.
-///
-/// ```
-/// use executor::{Filter, ProgramState};
-///
-/// let failed_mails = Filter::new().state(ProgramState::Errored).queue("mail").limit(20);
-/// # let _ = failed_mails;
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub(crate) states: Vec<ProgramState>,
-    pub(crate) queue: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) job: Option<String>,
-    pub(crate) limit: Option<usize>,
-}
-
-impl Filter {
-    /// All programs.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Programs in this state; several add up.
-    pub fn state(mut self, state: ProgramState) -> Self {
-        self.states.push(state);
-        self
-    }
-
-    /// Programs of this queue.
-    pub fn queue(mut self, queue: impl Into<String>) -> Self {
-        self.queue = Some(queue.into());
-        self
-    }
-
-    /// Programs of this name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Programs whose current job is this.
-    pub fn job(mut self, job: impl Into<String>) -> Self {
-        self.job = Some(job.into());
-        self
-    }
-
-    /// So many at most; 100 unless said otherwise.
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
-        self
     }
 }

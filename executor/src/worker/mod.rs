@@ -15,6 +15,7 @@ mod heart;
 mod outage;
 mod places;
 mod program;
+mod pruner;
 mod record;
 mod running;
 mod slots;
@@ -33,6 +34,7 @@ use self::{
     heart::Heart,
     outage::{Outage, Trade},
     places::{Places, Taken},
+    pruner::Pruner,
     running::Running,
     slots::Slots,
 };
@@ -137,6 +139,12 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         stopping: CancellationToken::new(),
         given_up: given_up.clone(),
     });
+    let pruner = Pruner {
+        store: Arc::clone(&inner.store),
+        retention: shared.config.retention.clone(),
+        outage: Arc::clone(&shared.outage),
+    };
+    let pruner = tokio::spawn(pruner.run());
     tracing::info!(
         worker = %id,
         queues = shared.config.queues.join(","),
@@ -145,6 +153,8 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     );
     let mut programs = JoinSet::new();
     dispatch(&shared, &mut programs, shutdown).await;
+    // What it has not done, another one does, or a later round.
+    pruner.abort();
     wind_down(&shared, &mut programs, &given_up).await;
     drop(shared);
     // With the last sender gone, the committer ends when all is written. A task that a body has left

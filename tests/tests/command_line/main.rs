@@ -1,6 +1,7 @@
 //! The command line that `executor::run()` gives to every application, as a user types it.
 
 mod app;
+mod bulk;
 mod control;
 mod following;
 mod quickstart;

@@ -4,9 +4,12 @@ use serde_json::Value;
 
 use super::{
     model::{Model, Row},
-    operation::{About, Answer, Operation, Time},
+    operation::{About, Answer, New, Operation, Start, Time},
 };
-use crate::{ErrorKind, RunId};
+use crate::{
+    ErrorKind, RunId,
+    store::{BulkVerb, ProgramState},
+};
 
 impl Model {
     pub(super) fn control(&mut self, verb: &Operation) -> Answer {
@@ -40,19 +43,63 @@ impl Model {
         Answer::Done(true)
     }
 
-    pub(super) fn prune(&mut self, limit: usize) -> usize {
+    pub(super) fn prune(&mut self, state: ProgramState, queue: &str) -> usize {
         let before = self.rows.len();
-        let mut left = limit;
-        self.rows.retain(|row| {
-            let goes = row.ended() && left > 0;
-            left -= usize::from(goes);
-            !goes
-        });
+        self.rows
+            .retain(|row| row.state() != state || row.new.queue != queue);
         before - self.rows.len()
+    }
+
+    pub(super) fn bulk(&mut self, verb: BulkVerb, queue: &str) -> usize {
+        let before = self.rows.len();
+        let rows = self.rows.iter_mut().filter(|row| row.new.queue == queue);
+        match verb {
+            BulkVerb::Cancel => {
+                let unfinished = rows.filter(|row| !row.ended());
+                let cancelled = unfinished.map(|row| {
+                    row.errored = true;
+                    row.message = Some("cancelled".to_owned());
+                });
+                cancelled.count()
+            }
+            BulkVerb::Retry => {
+                let free = rows.filter(|row| row.new.unique_key.is_none());
+                free.filter_map(|row| row.retry(None).ok()).count()
+            }
+            BulkVerb::Delete => {
+                self.rows.retain(|row| row.new.queue != queue);
+                before - self.rows.len()
+            }
+        }
     }
 }
 
 impl Row {
+    /// Another program comes with its key, and is to take its place.
+    pub(super) fn replace(&mut self, new: &New) -> &'static str {
+        if self.step > 0 || self.lease.is_some() || self.waiting {
+            return "create: the one that has begun stays";
+        }
+        let at = match new.start {
+            Start::Now => Time::Now,
+            Start::At(time) | Start::After(time) => time,
+        };
+        self.new = New {
+            run_id: self.new.run_id.clone(),
+            parent: self.new.parent.clone(),
+            ..new.clone()
+        };
+        self.rev += 1;
+        self.job_data = new.job_data.clone();
+        self.attributes = new.attributes.clone();
+        self.retry_after = new.retry_after;
+        self.retries = 0;
+        self.crashes = 0;
+        self.reported = None;
+        self.becomes_due(at);
+        "create: the one that waits is replaced"
+    }
+
     /// What it was, in words; or why it is refused.
     fn control(&mut self, verb: &Operation, holder: Option<RunId>) -> Result<&'static str, String> {
         match verb {

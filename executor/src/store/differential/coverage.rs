@@ -53,8 +53,8 @@ impl Coverage {
                     self.count(&format!("{name} → {pulse:?}"));
                 }
             }
-            (_, Answer::Deleted(0)) => self.count(&format!("{name} → none")),
-            (_, Answer::Deleted(_)) => self.count(&format!("{name} → some")),
+            (_, Answer::Many(0)) => self.count(&format!("{name} → none")),
+            (_, Answer::Many(_)) => self.count(&format!("{name} → some")),
             (_, Answer::Done(done)) => self.count(&format!("{name} → {done}")),
             (_, Answer::Refused(_, why)) => {
                 // A run id in it is that of a key's holder.
@@ -113,7 +113,8 @@ pub(super) fn touches(operation: &Operation) -> Vec<RunId> {
         Operation::WasWritten(ticket) => vec![ticket.run_id.clone()],
         Operation::Claim(_)
         | Operation::SetPaused(..)
-        | Operation::Prune(_)
+        | Operation::Prune(..)
+        | Operation::Bulk(..)
         | Operation::Register(_)
         | Operation::Deregister(_) => Vec::new(),
     }
@@ -155,9 +156,11 @@ const VERBS: [&str; 9] = [
 ];
 
 /// What else must happen.
-const OTHERS: [&str; 71] = [
+const OTHERS: [&str; 76] = [
     "create: stored",
     "create: the key is taken",
+    "create: the one that waits is replaced",
+    "create: the one that has begun stays",
     "claim → no programs",
     "claim → some programs",
     "claim → no killed",
@@ -226,5 +229,8 @@ const OTHERS: [&str; 71] = [
     "set_paused → false",
     "prune → some",
     "prune → none",
+    "cancel_all → some",
+    "retry_all → some",
+    "delete_all → some",
     "deregister → true",
 ];

@@ -94,7 +94,11 @@ impl Sequence {
     }
 
     async fn clear(&mut self, coverage: &mut Coverage) {
-        self.step(Operation::Prune(1000), coverage).await;
+        for state in [ProgramState::Finished, ProgramState::Errored] {
+            for queue in QUEUES {
+                self.step(Operation::Prune(state, queue), coverage).await;
+            }
+        }
         let queues = self.model.paused.clone();
         let resumed = queues
             .into_iter()

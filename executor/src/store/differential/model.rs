@@ -200,7 +200,8 @@ impl Model {
             }
             Operation::SetPaused(queue, true) => Answer::Done(self.paused.insert(queue)),
             Operation::SetPaused(queue, false) => Answer::Done(self.paused.remove(queue)),
-            Operation::Prune(limit) => Answer::Deleted(self.prune(*limit)),
+            Operation::Prune(state, queue) => Answer::Many(self.prune(*state, queue)),
+            Operation::Bulk(verb, queue) => Answer::Many(self.bulk(*verb, queue)),
             Operation::Register(worker) => {
                 self.workers.push(*worker);
                 Answer::Done(true)
@@ -215,8 +216,14 @@ impl Model {
 
     /// At most one unfinished program has a key.
     pub(super) fn create(&mut self, new: &New) -> (RunId, bool) {
-        if let Some(holder) = self.holder(new.unique_key) {
-            return (holder.clone(), true);
+        if let Some(holder) = self.holder(new.unique_key).cloned() {
+            if new.replace
+                && let Some(row) = self.row_mut(&holder)
+            {
+                let what = row.replace(new);
+                self.happens(what);
+            }
+            return (holder, true);
         }
         self.rows.push(Row::new(new.clone(), self.batches));
         (new.run_id.clone(), false)

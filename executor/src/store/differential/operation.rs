@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     ErrorKind, RunId, Timestamp,
-    store::{Pulse, WorkerId, Written},
+    store::{BulkVerb, ProgramState, Pulse, WorkerId, Written},
 };
 
 /// A time, as coarse as a test may know it: nothing depends on how fast the test runs.
@@ -82,6 +82,7 @@ pub(super) struct New {
     pub(super) priority: i32,
     pub(super) start: Start,
     pub(super) unique_key: Option<&'static str>,
+    pub(super) replace: bool,
     pub(super) retry_after: Option<Time>,
     pub(super) parent: Option<RunId>,
 }
@@ -224,7 +225,9 @@ pub(super) enum Operation {
     SetAttributes(RunId, Value),
     SetRetryAfter(RunId, Option<Time>),
     SetPaused(&'static str, bool),
-    Prune(usize),
+    Prune(ProgramState, &'static str),
+    /// To all programs of a queue; of a retry, to those without a key.
+    Bulk(BulkVerb, &'static str),
     Register(WorkerId),
     Deregister(WorkerId),
 }
@@ -248,7 +251,10 @@ impl Operation {
             Self::SetAttributes(..) => "set_attributes",
             Self::SetRetryAfter(..) => "set_retry_after",
             Self::SetPaused(..) => "set_paused",
-            Self::Prune(_) => "prune",
+            Self::Prune(..) => "prune",
+            Self::Bulk(BulkVerb::Cancel, _) => "cancel_all",
+            Self::Bulk(BulkVerb::Retry, _) => "retry_all",
+            Self::Bulk(BulkVerb::Delete, _) => "delete_all",
             Self::Register(_) => "register",
             Self::Deregister(_) => "deregister",
         }
@@ -269,7 +275,8 @@ pub(super) enum Answer {
     WasWritten(Option<Written>),
     Pulses(Vec<Pulse>),
     Done(bool),
-    Deleted(usize),
+    /// So many programs.
+    Many(usize),
     /// The kind of the error, and its text; of the model's, a part of it.
     Refused(ErrorKind, String),
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     RunId,
-    store::{ProgramState, WorkerId},
+    store::{BulkVerb, ProgramState, WorkerId},
 };
 
 pub(super) struct Plan {
@@ -75,7 +75,7 @@ impl Plan {
         if model.rows.iter().any(has_crashed) && self.by_chance(20) {
             return Some(Operation::Claim(self.fatal_claim(model)));
         }
-        Some(match self.rng.u8(..115) {
+        Some(match self.rng.u8(..118) {
             0..12 => Operation::Create(self.programs(model, 3)),
             12..30 => Operation::Claim(self.claim(model)),
             30..60 => {
@@ -130,7 +130,19 @@ impl Plan {
                 let paused = self.by_chance(if model.paused.is_empty() { 80 } else { 40 });
                 Operation::SetPaused(queue, paused)
             }
-            112 => Operation::Prune(self.prunable(model)),
+            112 => {
+                let ended = [ProgramState::Finished, ProgramState::Errored];
+                Operation::Prune(self.one_of(&ended), self.one_of(&QUEUES))
+            }
+            113..116 => {
+                let verbs = [
+                    BulkVerb::Cancel,
+                    BulkVerb::Retry,
+                    BulkVerb::Retry,
+                    BulkVerb::Delete,
+                ];
+                Operation::Bulk(self.one_of(&verbs), self.one_of(&QUEUES))
+            }
             _ => {
                 let worker = self.one_of(&self.workers.clone());
                 match model.workers.contains(&worker) {
@@ -282,14 +294,6 @@ impl Plan {
         let step = row.map_or(0, |row| row.step);
         let step = if self.by_chance(20) { step + 1 } else { step };
         About::Claim(claim, step)
-    }
-
-    /// How many are pruned: not some of those only that were created together, which have no order.
-    fn prunable(&mut self, model: &Model) -> usize {
-        let last = self.rng.usize(..model.rows.len() + 2);
-        let batch = model.rows.get(last).map_or(usize::MAX, |row| row.batch);
-        let ended = model.rows.iter().filter(|row| row.ended());
-        ended.filter(|row| row.batch < batch).count()
     }
 
     /// The run id of a new program, and a priority that no other has.

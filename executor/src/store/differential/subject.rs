@@ -15,8 +15,9 @@ use crate::{
     HandOffToken, Result, RunId,
     program::{self, Checked, Options},
     store::{
-        Change, ClaimRequest, ClaimedProgram, Failure, Fence, Filter, Held, Killed, KnownJobs,
-        NewProgram, StepWrite, Store, Target, WorkerId, WorkerRecord, Written,
+        Afterwards, Bulk, Change, ClaimRequest, ClaimedProgram, Ended, Failure, Fence, Filter,
+        Held, Killed, KnownJobs, NewProgram, StepWrite, Store, Target, WorkerId, WorkerRecord,
+        Written,
     },
 };
 
@@ -108,20 +109,41 @@ impl Subject {
                 let lease = Time::LeaseEnd.delay();
                 return Ok(Answer::Pulses(store.heartbeat(*worker, lease, held).await?));
             }
-            Operation::Prune(limit) => {
-                let deleted = store.prune(Duration::ZERO, *limit).await?;
-                return Ok(Answer::Deleted(deleted));
+            Operation::Prune(state, queue) => {
+                let ended = Ended {
+                    state: *state,
+                    queue: (*queue).to_owned(),
+                    age: Duration::ZERO,
+                };
+                let deleted = store.prune(ended, 1000).await?;
+                return Ok(Answer::Many(deleted));
+            }
+            Operation::Bulk(verb, queue) => {
+                let filter = Filter::new().queue(*queue);
+                let bulk = Arc::new(Bulk {
+                    verb: *verb,
+                    filter,
+                });
+                let count = store.count(Arc::clone(&bulk)).await?;
+                let batch = store.bulk(bulk, i64::MIN, 1000).await?;
+                let all = batch.done + batch.refused + batch.one_by_one.len();
+                assert_eq!(count, all, "a dry run tells the truth");
+                return Ok(Answer::Many(batch.done));
             }
             Operation::Cancel(run_id, message) => store.cancel(run_id.clone(), message.clone()),
             Operation::Retry(run_id) => store.retry(run_id.clone()),
             Operation::Delete(run_id) => store.delete(run_id.clone()),
             Operation::Complete(about, output) => {
                 let target = self.target(about).await?;
-                store.complete(target, output.as_ref().map(Value::to_string))
+                store.complete(
+                    target,
+                    output.as_ref().map(Value::to_string),
+                    Afterwards::Keep,
+                )
             }
             Operation::Fail(about, message) => {
                 let target = self.target(about).await?;
-                store.fail(target, message.clone())
+                store.fail(target, message.clone(), Afterwards::Keep)
             }
             Operation::HandOff(run_id) => store.hand_off(run_id.clone()),
             Operation::Reschedule(run_id, at) => store.reschedule(run_id.clone(), at.timestamp()),
@@ -232,6 +254,7 @@ impl Shown {
             name: self.name.map(str::to_owned),
             job: self.job.map(str::to_owned),
             limit: self.limit,
+            ..Filter::default()
         }
     }
 }
@@ -294,6 +317,8 @@ impl New {
                 priority: self.priority,
                 start,
                 unique_key: self.unique_key.map(Into::into),
+                replace: self.replace,
+                unique_for: None,
                 retry_after: self.retry_after.map(Time::delay),
                 attributes: None,
             },

@@ -123,6 +123,7 @@ impl Plan {
             priority,
             start,
             unique_key: self.one_of(&[None, None, None, Some("k"), Some("it's \"ü\""), Some("K")]),
+            replace: self.rng.bool(),
             retry_after: self.one_of(&[None, None, Some(Time::Now), Some(Time::Later)]),
             parent,
         }

@@ -40,6 +40,14 @@ pub(super) static DIALECT: Dialect = Dialect {
     absent: "",
     dormant: "{index wake} WHERE wake_queue = ''",
     unfinished: "{index wake} WHERE wake_queue >= ''",
+    by_key: " FORCE INDEX (PRIMARY)",
+    delete: "DELETE p FROM {t} p FORCE INDEX (PRIMARY)",
+    position: "INSTR",
+    reserve: "INSERT INTO {table unique} (unique_key, run_id, held_until)
+              VALUES (?, ?, {now_ms} + ?)
+              ON DUPLICATE KEY UPDATE
+                run_id = IF(held_until <= {now_ms}, VALUES(run_id), run_id),
+                held_until = IF(held_until <= {now_ms}, VALUES(held_until), held_until)",
     holds: "held_key = UNHEX(SHA2(?, 256))",
 };
 
@@ -60,7 +68,9 @@ pub(super) static SCHEMA: Schema = Schema {
     migrations: &[
         migration!("2026-11-24-000001_programs", None),
         migration!("2026-11-24-000002_engine", Some("wake_at")),
+        migration!("2026-11-25-000004_unique", None),
         migration!("2026-11-25-000005_limits", None),
+        migration!("2026-11-25-000006_retention", None),
     ],
     bookkeeping: "
         CREATE TABLE IF NOT EXISTS {table migrations} (

@@ -35,7 +35,7 @@ use self::{
     rows::{texts, words},
 };
 use super::{
-    ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
+    ClaimRequest, Claimed, Ended, Held, NewProgram, ProgramState, Pulse, StepWrite, WorkerId,
     server::{
         Begin, Database, Inner, Purpose, ServerSession, ServerStore, Straight, Whose, kind_of,
     },
@@ -163,8 +163,20 @@ impl Database for MySqlServer {
         heartbeat::heartbeat(s, worker, lease, held).await
     }
 
-    async fn prune(s: &mut MySession, age: Duration, limit: usize) -> Outcome<usize> {
-        prune::prune(s, age, limit).await
+    async fn prunable(s: &mut MySession, ended: &Ended, limit: usize) -> Outcome<Vec<i64>> {
+        prune::prunable(s, ended, limit).await
+    }
+
+    async fn count_ended(s: &mut MySession, ended: &Ended) -> Outcome<i64> {
+        prune::count(s, ended).await
+    }
+
+    async fn queue_of_ended(
+        s: &mut MySession,
+        state: ProgramState,
+        after: &str,
+    ) -> Outcome<Option<String>> {
+        prune::queue(s, state, after).await
     }
 
     async fn can_hold(s: &mut MySession, json: &[&str], plain: &[&str]) -> Outcome<()> {

@@ -42,6 +42,13 @@ pub(super) static DIALECT: Dialect = Dialect {
     unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
                    AND errored_at IS NULL UNION ALL SELECT id FROM {t} WHERE ready = 0
                    AND finished_at IS NULL AND errored_at IS NULL)",
+    by_key: "",
+    delete: "DELETE FROM {t}",
+    position: "strpos",
+    reserve: "INSERT INTO {table unique} AS u (unique_key, run_id, held_until)
+              VALUES (?, ?, {now_ms} + ?)
+              ON CONFLICT (unique_key) DO UPDATE SET run_id = excluded.run_id,
+                held_until = excluded.held_until WHERE u.held_until <= {now_ms}",
     holds: "unique_key = ? AND finished_at IS NULL AND errored_at IS NULL",
 };
 
@@ -60,7 +67,9 @@ pub(super) static SCHEMA: Schema = Schema {
     migrations: &[
         migration!("2026-11-24-000001_programs"),
         migration!("2026-11-24-000002_engine"),
+        migration!("2026-11-25-000004_unique"),
         migration!("2026-11-25-000005_limits"),
+        migration!("2026-11-25-000006_retention"),
     ],
     bookkeeping: "
         CREATE TABLE IF NOT EXISTS {table migrations} (

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use self::connect::Server;
 use super::{
-    ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
+    ClaimRequest, Claimed, Ended, Held, NewProgram, ProgramState, Pulse, StepWrite, WorkerId,
     server::{
         Begin, Database, Inner, Purpose, ServerSession, ServerStore, Straight, Whose, kind_of,
     },
@@ -170,8 +170,20 @@ impl Database for Postgres {
         heartbeat::heartbeat(s, worker, lease, held).await
     }
 
-    async fn prune(s: &mut PgSession, age: Duration, limit: usize) -> Outcome<usize> {
-        prune::prune(s, age, limit).await
+    async fn prunable(s: &mut PgSession, ended: &Ended, limit: usize) -> Outcome<Vec<i64>> {
+        prune::prunable(s, ended, limit).await
+    }
+
+    async fn count_ended(s: &mut PgSession, ended: &Ended) -> Outcome<i64> {
+        prune::count(s, ended).await
+    }
+
+    async fn queue_of_ended(
+        s: &mut PgSession,
+        state: ProgramState,
+        after: &str,
+    ) -> Outcome<Option<String>> {
+        prune::queue(s, state, after).await
     }
 
     async fn can_hold(s: &mut PgSession, json: &[&str], texts: &[&str]) -> Outcome<()> {

@@ -1,6 +1,6 @@
 //! Writes of running programs: straight, and then what is left.
 
-use super::{Begin, Database, Inner, ServerSession, Straight, verb};
+use super::{Begin, Database, Inner, ServerSession, Straight, create, verb};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
@@ -100,7 +100,7 @@ async fn settle_rest<D: Database>(
         .collect();
     if !children.is_empty() {
         // A child whose unique key is taken is that other program: nothing to add.
-        D::insert(s, &children, true).await?;
+        create::insert::<D, _>(s, &children, true).await?;
     }
     Ok(written)
 }

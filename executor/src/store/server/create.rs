@@ -1,13 +1,18 @@
 //! Creation of programs.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Begin, Database, FOR_EVER, Inner, Whose, ear::Turn, session::Borrowed, verb};
 use crate::{
     error::{Error, ErrorKind, Result},
+    run_id::RunId,
     store::{
         Created, NewProgram,
-        sql::{Outcome, Session, create::holder},
+        sql::{self, Outcome, Session},
     },
 };
 
@@ -22,13 +27,17 @@ pub(super) async fn create<D: Database>(
 ) -> Result<Vec<Result<Created>>> {
     let (keyed, free): (Vec<_>, Vec<_>) = programs
         .iter()
-        .partition(|program| program.program.options.unique_key.is_some());
+        .partition(|program| program.program.options.is_keyed());
     let mut turn = store.bell.turn(store);
     let had_turn = turn.is_some();
     let mut created = store_all(store, &free, &mut turn).await?;
     let told = had_turn && turn.is_none();
     drop(turn);
     created.extend(store_all(store, &keyed, &mut None).await?);
+    if keyed.iter().any(|new| new.program.options.replace) {
+        // One that waited may be due at another time now.
+        store.will_be_due(Duration::ZERO);
+    }
     if !told || !keyed.is_empty() {
         store.bell.ring(store);
     }
@@ -38,9 +47,9 @@ pub(super) async fn create<D: Database>(
         (created.into_iter(), keyed.into_iter())
     };
     let in_order = programs.iter().map(|program| {
-        let next = match program.program.options.unique_key {
-            Some(_) => keyed.next(),
-            None => free.next(),
+        let next = match program.program.options.is_keyed() {
+            true => keyed.next(),
+            false => free.next(),
         };
         next.unwrap_or_else(|| Err(not_stored()))
     });
@@ -75,7 +84,7 @@ async fn store_all<D: Database>(
     }
     let keyed = programs
         .iter()
-        .any(|program| program.program.options.unique_key.is_some());
+        .any(|program| program.program.options.is_keyed());
     let mut tried = 0;
     loop {
         let again = tried > 0;
@@ -88,7 +97,7 @@ async fn store_all<D: Database>(
         } else if turn.is_some() {
             let created = verb!(store, others, Alone, store.deadline, |s| async {
                 let inserted = D::insert_and_ring(s, store, programs).await?;
-                results::<D, _>(s, programs, inserted, again).await
+                results::<D, _>(s, programs, inserted, HashMap::new(), again).await
             });
             if let (Ok(_), Some(turn)) = (&created, turn.take()) {
                 turn.was_told();
@@ -146,35 +155,65 @@ async fn refused<D: Database>(store: &Inner<D>, programs: &[&NewProgram]) -> Opt
     store.refusal(&json, &[]).await
 }
 
-async fn insert<D: Database, S: Session>(
+/// Inserts programs, if `again` only those that are not there.
+pub(super) async fn insert<D: Database, S: Session>(
     s: &mut S,
     programs: &[&NewProgram],
     again: bool,
 ) -> Outcome<Vec<Result<Created>>> {
-    let inserted = D::insert(s, programs, again).await?;
-    results::<D, S>(s, programs, inserted, again).await
+    let taken = reserve(s, programs, again).await?;
+    let mut left = Vec::with_capacity(programs.len());
+    left.extend(
+        programs
+            .iter()
+            .filter(|program| !taken.contains_key(&program.run_id)),
+    );
+    let inserted = D::insert(s, &left, again).await?;
+    results::<D, S>(s, programs, inserted, taken, again).await
 }
 
 async fn results<D: Database, S: Session>(
     s: &mut S,
     programs: &[&NewProgram],
     inserted: Vec<String>,
+    mut taken: HashMap<RunId, Created>,
     again: bool,
 ) -> Outcome<Vec<Result<Created>>> {
     let inserted: HashSet<String> = inserted.into_iter().collect();
     let mut created = Vec::with_capacity(programs.len());
     for program in programs {
-        let run_id = program.run_id.clone();
-        created.push(if inserted.contains(run_id.as_str()) {
-            Ok(Created {
-                run_id,
-                existed: false,
-            })
+        created.push(if let Some(other) = taken.remove(&program.run_id) {
+            Ok(other)
+        } else if inserted.contains(program.run_id.as_str()) {
+            Ok(Created::anew(program.run_id.clone()))
         } else {
             existing::<D, S>(s, program, again).await?
         });
     }
     Ok(created)
+}
+
+/// Keeps the keys that are unique for a time, in their order, so that two who want the same ones wait
+/// for each other one way only; what stands for the programs whose keys are taken.
+async fn reserve<S: Session>(
+    s: &mut S,
+    programs: &[&NewProgram],
+    again: bool,
+) -> Outcome<HashMap<RunId, Created>> {
+    let key = |program: &&&NewProgram| {
+        let unique_for = program.program.options.unique_for.as_ref();
+        unique_for.map(|unique_for| unique_for.key.clone())
+    };
+    let keyed = programs.iter().filter(|program| key(program).is_some());
+    let mut keyed: Vec<_> = keyed.collect();
+    keyed.sort_by_key(key);
+    let mut taken = HashMap::new();
+    for program in keyed {
+        if let Some(other) = sql::create::reserve(s, program, again).await? {
+            taken.insert(program.run_id.clone(), other);
+        }
+    }
+    Ok(taken)
 }
 
 /// A program that was not inserted: it is there from the time before, or another one has its key.
@@ -185,30 +224,17 @@ async fn existing<D: Database, S: Session>(
 ) -> Outcome<Result<Created>> {
     // The holder may end in between; then its key is free.
     for _ in 0..10 {
-        if again
-            && crate::store::sql::query::get(s, &program.run_id)
-                .await?
-                .is_some()
-        {
-            return Ok(Ok(Created {
-                run_id: program.run_id.clone(),
-                existed: false,
-            }));
+        if again && sql::query::get(s, &program.run_id).await?.is_some() {
+            return Ok(Ok(Created::anew(program.run_id.clone())));
         }
-        let Some(key) = &program.program.options.unique_key else {
+        if program.program.options.unique_key.is_none() {
             break;
-        };
-        if let Some(run_id) = holder(s, key).await? {
-            return Ok(Ok(Created {
-                run_id,
-                existed: true,
-            }));
+        }
+        if let Some(other) = sql::create::stand_in(s, program).await? {
+            return Ok(Ok(other));
         }
         if !D::insert(s, &[program], again).await?.is_empty() {
-            return Ok(Ok(Created {
-                run_id: program.run_id.clone(),
-                existed: false,
-            }));
+            return Ok(Ok(Created::anew(program.run_id.clone())));
         }
     }
     Ok(Err(not_stored()))

@@ -9,7 +9,7 @@ use super::{Begin, Inner, Purpose, ServerSession};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
-        ClaimRequest, Claimed, Held, NewProgram, Pulse, StepWrite, WorkerId,
+        ClaimRequest, Claimed, Ended, Held, NewProgram, ProgramState, Pulse, StepWrite, WorkerId,
         sql::{Outcome, Session, schema::Schema, statement::Filled},
     },
 };
@@ -93,11 +93,25 @@ pub(in crate::store) trait Database: Send + Sync + Sized + 'static {
         held: &[Held],
     ) -> impl Future<Output = Outcome<Vec<Pulse>>> + Send;
 
-    fn prune(
+    /// The oldest of these programs, kept from others till the transaction ends.
+    fn prunable(
         s: &mut ServerSession<Self>,
-        age: Duration,
+        ended: &Ended,
         limit: usize,
-    ) -> impl Future<Output = Outcome<usize>> + Send;
+    ) -> impl Future<Output = Outcome<Vec<i64>>> + Send;
+
+    /// How many of these programs there are.
+    fn count_ended(
+        s: &mut ServerSession<Self>,
+        ended: &Ended,
+    ) -> impl Future<Output = Outcome<i64>> + Send;
+
+    /// The first queue behind this one that has programs which ended so.
+    fn queue_of_ended(
+        s: &mut ServerSession<Self>,
+        state: ProgramState,
+        after: &str,
+    ) -> impl Future<Output = Outcome<Option<String>>> + Send;
 
     /// Whether the database can hold these texts (SEMANTICS §1.4).
     fn can_hold(

@@ -32,9 +32,9 @@ pub(super) use self::{
 };
 use self::{looked::Looked, pool::Lane};
 use super::{
-    ClaimRequest, Claimed, Created, Fence, Filter, Held, Hold, LimitedRequest, Listener,
-    NewProgram, ProgramInfo, Pulse, Stats, StepWrite, Store, StoreFuture, Target, WorkerId,
-    WorkerInfo, WorkerRecord, Written, foreign_connection,
+    Afterwards, Batch, Bulk, ClaimRequest, Claimed, Created, Ended, Fence, Filter, Held, Hold,
+    LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Stats, StepWrite,
+    Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, foreign_connection,
     sql::{self, Outcome, control, query, report, statement::Texts},
 };
 use crate::{
@@ -402,12 +402,22 @@ impl<D: Database> Store for ServerStore<D> {
         change!(self, |s| control::delete(s, &run_id))
     }
 
-    fn complete(&self, target: Target, output: Option<String>) -> StoreFuture<'_, bool> {
-        change_and_ring!(self, |s| report::complete(s, &target, output.as_deref()))
+    fn complete(
+        &self,
+        target: Target,
+        output: Option<String>,
+        then: Afterwards,
+    ) -> StoreFuture<'_, bool> {
+        change_and_ring!(self, |s| report::complete(
+            s,
+            &target,
+            output.as_deref(),
+            then
+        ))
     }
 
-    fn fail(&self, target: Target, message: String) -> StoreFuture<'_, bool> {
-        change_and_ring!(self, |s| report::fail(s, &target, &message))
+    fn fail(&self, target: Target, message: String, then: Afterwards) -> StoreFuture<'_, bool> {
+        change_and_ring!(self, |s| report::fail(s, &target, &message, then))
     }
 
     fn hand_off(&self, run_id: RunId) -> StoreFuture<'_, bool> {
@@ -430,7 +440,54 @@ impl<D: Database> Store for ServerStore<D> {
         change_and_ring!(self, |s| control::set_paused(s, &queue, paused))
     }
 
-    fn prune(&self, age: Duration, limit: usize) -> StoreFuture<'_, usize> {
-        change!(self, |s| D::prune(s, age, limit))
+    fn queue_of_ended(
+        &self,
+        state: ProgramState,
+        after: String,
+    ) -> StoreFuture<'_, Option<String>> {
+        look!(self, |s| D::queue_of_ended(s, state, &after))
+    }
+
+    fn prune(&self, ended: Ended, limit: usize) -> StoreFuture<'_, usize> {
+        change!(self, |s| async {
+            let old = D::prunable(s, &ended, limit).await?;
+            sql::ended::delete(s, &old).await
+        })
+    }
+
+    fn count_ended(&self, ended: Ended) -> StoreFuture<'_, usize> {
+        Box::pin(async move {
+            let counted = verb!(self.0, others, Look, PATIENCE, |s| D::count_ended(
+                s, &ended
+            ))?;
+            Ok(usize::try_from(counted).unwrap_or_default())
+        })
+    }
+
+    fn bulk(&self, bulk: Arc<Bulk>, floor: i64, limit: usize) -> StoreFuture<'_, Batch> {
+        Box::pin(async move {
+            let sought = verb!(self.0, others, Look, PATIENCE, |s| sql::bulk::seek(
+                s, &bulk, floor, limit
+            ))?;
+            let batch = verb!(self.0, others, Engine, PATIENCE, |s| sql::bulk::apply(
+                s,
+                &bulk,
+                &sought.ids
+            ))?;
+            self.0.will_be_due(Duration::ZERO);
+            self.ring();
+            Ok(Batch {
+                floor: sought.floor,
+                ..batch
+            })
+        })
+    }
+
+    fn count(&self, bulk: Arc<Bulk>) -> StoreFuture<'_, usize> {
+        look!(self, |s| sql::bulk::count(s, &bulk))
+    }
+
+    fn clear_unique(&self, limit: usize) -> StoreFuture<'_, usize> {
+        change!(self, |s| sql::create::clear_unique(s, limit))
     }
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use diesel_async::{AsyncConnection, TransactionManager};
 
-use super::{Begin, Database, Inner, ServerSession};
+use super::{Begin, Database, Inner, ServerSession, create};
 use crate::{
     error::{Error, ErrorKind, Result},
     job::TxConn,
@@ -89,7 +89,7 @@ async fn insert_children<D: Database>(
         .flat_map(|write| &write.children)
         .collect();
     if !children.is_empty() {
-        D::insert(s, &children, true).await?;
+        create::insert::<D, _>(s, &children, true).await?;
     }
     Ok(())
 }

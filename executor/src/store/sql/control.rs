@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    Flag, Outcome, Session, conflict, create::holder, invalid, millis, rows, statement::sql,
+    Flag, Outcome, Session, conflict,
+    create::holder,
+    invalid, millis, rows,
+    statement::{composed, sql},
 };
 use crate::{json, run_id::RunId, time::Timestamp};
 
@@ -97,14 +100,40 @@ pub(super) async fn find<S: Session>(s: &mut S, run_id: &RunId) -> Outcome<Optio
     Ok(Some(found))
 }
 
+/// A running job keeps its lease: it is cancelled at the next heartbeat, and gives it back. The rows are
+/// named behind it.
+pub(in crate::store) const CANCEL: &str = "
+    UPDATE {t}{by_key} SET errored_at = {now}, error_message = ?, updated_at = {now}
+    WHERE finished_at IS NULL AND errored_at IS NULL";
+
+/// That a program is errored, for statements that name it by its key: written so that a planner who thinks
+/// that there are few does not go through all of them.
+macro_rules! errored {
+    () => {
+        "COALESCE(errored_at, errored_at) IS NOT NULL"
+    };
+}
+pub(super) use errored;
+
+/// From the failed step on, with its retries counted anew (SEMANTICS §3.2). The rows are named behind it,
+/// and no other index than the key comes into question to find them.
+pub(in crate::store) const RETRY: &str = concat!(
+    "UPDATE {t}{by_key} SET errored_at = NULL,
+      finished_at = CASE WHEN ? = 1 THEN {now} END, token = token + 1, rev = rev + 1,
+      step_retry_count = 0, crashes = 0, completion = NULL, waiting = NULL, job = ?,
+      ready = ?, available_at = ?, order_key = ? + priority * 60000, ",
+    take_away!(),
+    ", updated_at = {now} WHERE ",
+    errored!()
+);
+
+const THIS: &str = " AND id = ?";
+
 pub(in crate::store) async fn cancel<S: Session>(
     s: &mut S,
     run_id: &RunId,
     message: &str,
 ) -> Outcome<bool> {
-    // A running job keeps its lease: it is cancelled at the next heartbeat, and gives it back.
-    const CANCEL: &str = "
-        UPDATE {t} SET errored_at = {now}, error_message = ?, updated_at = {now} WHERE id = ?";
     let Some(found) = find(s, run_id).await? else {
         return Ok(false);
     };
@@ -113,20 +142,12 @@ pub(in crate::store) async fn cancel<S: Session>(
             "program {run_id} {ended}: there is nothing to cancel"
         )));
     }
-    s.run(sql(CANCEL).text(message).int(found.id)).await?;
+    let statement = composed(format!("{CANCEL}{THIS}"));
+    s.run(statement.text(message).int(found.id)).await?;
     Ok(true)
 }
 
-/// From the failed step on, with its retries counted anew (SEMANTICS §3.2).
 pub(in crate::store) async fn retry<S: Session>(s: &mut S, run_id: &RunId) -> Outcome<bool> {
-    const RETRY: &str = concat!(
-        "UPDATE {t} SET errored_at = NULL,
-          finished_at = CASE WHEN ? = 1 THEN {now} END, token = token + 1, rev = rev + 1,
-          step_retry_count = 0, crashes = 0, completion = NULL, waiting = NULL, job = ?,
-          ready = ?, available_at = ?, order_key = ?, ",
-        take_away!(),
-        ", updated_at = {now} WHERE id = ?"
-    );
     let Some(found) = find(s, run_id).await? else {
         return Ok(false);
     };
@@ -151,12 +172,12 @@ pub(in crate::store) async fn retry<S: Session>(s: &mut S, run_id: &RunId) -> Ou
     let job = found.jobs.get(found.step);
     // A body that may still run under the old claim is given until its lease ends.
     let due = found.not_before_the_body(found.now);
-    let statement = sql(RETRY)
+    let statement = composed(format!("{RETRY}{THIS}"))
         .int(i64::from(job.is_none()))
         .maybe_text(job)
         .int(i64::from(due <= found.now))
         .int(due)
-        .int(found.order_key(due))
+        .int(due)
         .int(found.id);
     s.run(statement).await?;
     Ok(true)

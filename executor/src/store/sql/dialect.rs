@@ -44,6 +44,15 @@ pub(in crate::store) struct Dialect {
     pub(in crate::store) dormant: &'static str,
     /// `{unfinished}`: behind the programs' table: both.
     pub(in crate::store) unfinished: &'static str,
+    /// `{by_key}`: behind the programs' table: read by its key.
+    pub(in crate::store) by_key: &'static str,
+    /// `{delete}`: what begins a deletion of programs that are named by their key.
+    pub(in crate::store) delete: &'static str,
+    /// `{position}`: the function that tells where in a text another one begins, letter by letter.
+    pub(in crate::store) position: &'static str,
+    /// `{reserve}`: puts a key into the table of those that are unique for a time, with a run id and the
+    /// time, where it is not there or its time is over; else it is kept from others, as it is.
+    pub(in crate::store) reserve: &'static str,
     /// `{holds}`: that an unfinished program has the unique key, which is the place of a value.
     pub(in crate::store) holds: &'static str,
 }
@@ -88,6 +97,10 @@ impl Dialect {
             "absent" => self.absent.to_owned(),
             "dormant" => self.fill(names, self.dormant),
             "unfinished" => self.fill(names, self.unfinished),
+            "by_key" => self.by_key.to_owned(),
+            "delete" => self.fill(names, self.delete),
+            "position" => self.position.to_owned(),
+            "reserve" => self.fill(names, self.reserve),
             "holds" => self.holds.to_owned(),
             _ => return None,
         })

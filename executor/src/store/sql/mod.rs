@@ -6,10 +6,13 @@
 //! writes of many programs in one statement.
 
 pub(super) mod arrow;
+pub(super) mod bulk;
 pub(super) mod commit;
 pub(super) mod control;
 pub(super) mod create;
 pub(super) mod dialect;
+pub(super) mod ended;
+mod filter;
 mod history;
 pub(super) mod limit;
 pub(super) mod promote;

@@ -3,8 +3,10 @@
 use serde::Deserialize;
 
 use super::{
-    Outcome, Session, number, rows,
-    statement::{composed, sql},
+    Outcome, Session,
+    filter::{Conditions, among},
+    number, rows,
+    statement::{Statement, composed, sql},
 };
 use crate::{
     run_id::RunId,
@@ -26,6 +28,7 @@ macro_rules! state {
           ELSE 'scheduled' END"
     };
 }
+pub(super) use state;
 
 /// A row as one JSON text; what may be no JSON stays a text in it.
 macro_rules! row {
@@ -69,43 +72,57 @@ pub(in crate::store) async fn list<S: Session>(
 ) -> Outcome<Vec<ProgramInfo>> {
     let states = &filter.states;
     let unfinished = !states.is_empty() && states.iter().all(|state| !state.is_terminal());
-    let mut text = if unfinished {
-        concat!("SELECT ", row!(), " FROM {t}{unfinished}").to_owned()
-    } else {
-        concat!("SELECT ", row!(), " FROM {t} WHERE 1 = 1").to_owned()
+    let from = match unfinished {
+        true => concat!("SELECT ", row!(), " FROM {t}{unfinished}"),
+        false => concat!("SELECT ", row!(), " FROM {t} WHERE 1 = 1"),
     };
-    if !filter.states.is_empty() {
-        // States are words of ours, no text from outside.
-        let states: Vec<_> = filter
-            .states
-            .iter()
-            .map(|state| format!("'{state}'"))
-            .collect();
-        text.push_str(concat!(" AND ", state!(), " IN ("));
-        text.push_str(&states.join(", "));
-        text.push(')');
+    let limit = filter.limit.unwrap_or(100);
+    if !filter.attributes.is_empty() {
+        return list_by_attributes(s, filter, limit).await;
     }
-    for (column, value) in [
-        ("queue", &filter.queue),
-        ("name", &filter.name),
-        ("{job}", &filter.job),
-    ] {
-        if value.is_some() {
-            text.push_str(&format!(" AND {column} = ?"));
-        }
-    }
-    text.push_str(" ORDER BY id DESC LIMIT ?");
-    let mut statement = composed(text);
-    for value in [&filter.queue, &filter.name, &filter.job]
-        .into_iter()
-        .flatten()
-    {
-        statement = statement.text(value.as_str());
-    }
-    let found = s
-        .texts(statement.int(number(filter.limit.unwrap_or(100))))
-        .await?;
+    let statement = Conditions::of(filter).statement(from, " ORDER BY id DESC LIMIT ?");
+    let found = s.texts(statement.int(number(limit))).await?;
     Ok(found.iter().map(|row| StoredProgram::read(row)).collect())
+}
+
+/// Attributes are compared here, page by page; the programs themselves are read when it is known which.
+async fn list_by_attributes<S: Session>(
+    s: &mut S,
+    filter: &Filter,
+    limit: usize,
+) -> Outcome<Vec<ProgramInfo>> {
+    const PAGE: &str = "
+        SELECT {object}('id', id, 'attributes', CAST(attributes AS {text})) FROM {t}{by_key}
+        WHERE id < ?";
+    const ROWS: &str = concat!("SELECT ", row!(), " FROM {t}{by_key} WHERE 1 = 1");
+    #[derive(Deserialize)]
+    struct Page {
+        id: i64,
+        attributes: String,
+    }
+    let mut fit = Vec::new();
+    let mut below = Some(i64::MAX);
+    while let Some(ceiling) = below
+        && fit.len() < limit
+    {
+        let page = Conditions::of(filter).statement(PAGE, " ORDER BY id DESC LIMIT 1000");
+        let page = rows::<_, Page>(s, page.first(ceiling)).await?;
+        below = page.last().map(|row| row.id);
+        fit.extend(
+            page.into_iter()
+                .filter(|row| filter.fits(&row.attributes))
+                .map(|row| row.id),
+        );
+    }
+    fit.truncate(limit);
+    let mut found = Vec::with_capacity(fit.len());
+    for ids in fit.chunks(1000) {
+        let (places, ids) = among(ids);
+        let statement = composed(format!("{ROWS}{places} ORDER BY id DESC"));
+        let texts = s.texts(ids.fold(statement, Statement::int)).await?;
+        found.extend(texts.iter().map(|row| StoredProgram::read(row)));
+    }
+    Ok(found)
 }
 
 pub(in crate::store) async fn children<S: Session>(

@@ -8,7 +8,14 @@ use super::{
     invalid,
     statement::sql,
 };
-use crate::{job::data_key, json, run_id::RunId, store::Target};
+use crate::{
+    job::data_key,
+    json,
+    run_id::RunId,
+    store::{Afterwards, Target},
+};
+
+const DELETE: &str = "DELETE FROM {t} WHERE id = ?";
 
 /// Checks that a report is for the step at which the program is (SEMANTICS §3.3).
 async fn report<S: Session>(s: &mut S, target: &Target) -> Outcome<Option<Found>> {
@@ -53,6 +60,7 @@ pub(in crate::store) async fn complete<S: Session>(
     s: &mut S,
     target: &Target,
     output: Option<&str>,
+    then: Afterwards,
 ) -> Outcome<bool> {
     const EARLY: &str = "UPDATE {t} SET completion = ?, updated_at = {now} WHERE id = ?";
     let Some(found) = report(s, target).await? else {
@@ -64,6 +72,9 @@ pub(in crate::store) async fn complete<S: Session>(
     } else {
         let key = data_key(&found.jobs, found.step);
         step_done(s, found.id, &key, found.next(), &found.outputs, output).await?;
+        if found.next().is_none() && then == Afterwards::Delete {
+            s.run(sql(DELETE).int(found.id)).await?;
+        }
     }
     Ok(true)
 }
@@ -106,6 +117,7 @@ pub(in crate::store) async fn fail<S: Session>(
     s: &mut S,
     target: &Target,
     message: &str,
+    then: Afterwards,
 ) -> Outcome<bool> {
     const FAIL: &str = concat!(
         "UPDATE {t} SET token = token + 1, rev = rev + 1, errored_at = {now}, error_message = ?,
@@ -116,7 +128,11 @@ pub(in crate::store) async fn fail<S: Session>(
     let Some(found) = report(s, target).await? else {
         return Ok(false);
     };
-    s.run(sql(FAIL).text(message).int(found.id)).await?;
+    s.run(match then {
+        Afterwards::Keep => sql(FAIL).text(message).int(found.id),
+        Afterwards::Delete => sql(DELETE).int(found.id),
+    })
+    .await?;
     Ok(true)
 }
 

@@ -156,6 +156,12 @@ impl<'a> Statement<'a> {
         self
     }
 
+    /// A value for the first place, before those that are there.
+    pub(in crate::store) fn first(mut self, value: i64) -> Self {
+        self.values.insert(0, Value::Int(Some(value)));
+        self
+    }
+
     #[cfg(test)]
     pub(in crate::store) fn template(&self) -> &str {
         &self.template

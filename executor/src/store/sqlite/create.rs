@@ -9,7 +9,7 @@ use crate::{
         Created, NewProgram,
         sql::{
             Outcome,
-            create::{holder, row},
+            create::{reserve, row, stand_in},
             statement::sql,
         },
     },
@@ -31,6 +31,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {now}, {now})
 ON CONFLICT DO NOTHING";
 
 fn insert(s: &mut SqliteSession<'_>, new: &NewProgram) -> Outcome<Result<Created>> {
+    if let Some(other) = at_once(reserve(s, new, false))? {
+        return Ok(Ok(other));
+    }
     let now = s.now;
     let row = row(new);
     let available_at = row.at.unwrap_or(now.saturating_add(row.after));
@@ -53,23 +56,15 @@ fn insert(s: &mut SqliteSession<'_>, new: &NewProgram) -> Outcome<Result<Created
             .maybe_text(row.parent),
     )?;
     if inserted == 1 {
-        return Ok(Ok(Created {
-            run_id: new.run_id.clone(),
-            existed: false,
-        }));
+        return Ok(Ok(Created::anew(new.run_id.clone())));
     }
     // Inside the one write transaction the holder of the key cannot end meanwhile.
-    let holder = at_once(holder(s, row.unique_key.unwrap_or_default()))?;
-    Ok(match holder {
-        Some(run_id) => Ok(Created {
-            run_id,
-            existed: true,
-        }),
-        None => Err(Error::new(
+    Ok(at_once(stand_in(s, new))?.ok_or_else(|| {
+        Error::new(
             ErrorKind::Store,
             "the program was not stored; create it again",
-        )),
-    })
+        )
+    }))
 }
 
 /// Where a program stands among the due ones (SEMANTICS §4.1): a step of priority is worth a minute.

@@ -25,9 +25,9 @@ use tokio::sync::{Mutex, watch};
 
 use self::session::{DIALECT, SqliteSession, at_once};
 use super::{
-    ClaimRequest, Claimed, Created, Fence, Filter, Held, Hold, LimitedRequest, Listener,
-    NewProgram, ProgramInfo, Pulse, Stats, StepWrite, Store, StoreFuture, Target, WorkerId,
-    WorkerInfo, WorkerRecord, Written, foreign_connection,
+    Afterwards, Batch, Bulk, ClaimRequest, Claimed, Created, Ended, Fence, Filter, Held, Hold,
+    LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Stats, StepWrite,
+    Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, foreign_connection,
     sql::{self, Failure, Outcome, control, query, report, statement::Texts},
 };
 use crate::{
@@ -326,16 +326,19 @@ impl Store for SqliteStore {
         Box::pin(self.write(async move |s| control::delete(s, &run_id).await))
     }
 
-    fn complete(&self, target: Target, output: Option<String>) -> StoreFuture<'_, bool> {
-        Box::pin(
-            self.write_and_ring(async move |s| {
-                report::complete(s, &target, output.as_deref()).await
-            }),
-        )
+    fn complete(
+        &self,
+        target: Target,
+        output: Option<String>,
+        then: Afterwards,
+    ) -> StoreFuture<'_, bool> {
+        Box::pin(self.write_and_ring(async move |s| {
+            report::complete(s, &target, output.as_deref(), then).await
+        }))
     }
 
-    fn fail(&self, target: Target, message: String) -> StoreFuture<'_, bool> {
-        Box::pin(self.write_and_ring(async move |s| report::fail(s, &target, &message).await))
+    fn fail(&self, target: Target, message: String, then: Afterwards) -> StoreFuture<'_, bool> {
+        Box::pin(self.write_and_ring(async move |s| report::fail(s, &target, &message, then).await))
     }
 
     fn hand_off(&self, run_id: RunId) -> StoreFuture<'_, bool> {
@@ -360,16 +363,53 @@ impl Store for SqliteStore {
         Box::pin(self.write_and_ring(async move |s| control::set_paused(s, &queue, paused).await))
     }
 
-    fn prune(&self, age: Duration, limit: usize) -> StoreFuture<'_, usize> {
+    fn queue_of_ended(
+        &self,
+        state: ProgramState,
+        after: String,
+    ) -> StoreFuture<'_, Option<String>> {
+        Box::pin(self.read(async move |s| prune::queue(s, state, &after)))
+    }
+
+    fn prune(&self, ended: Ended, limit: usize) -> StoreFuture<'_, usize> {
         Box::pin(async move {
-            let ids = self
-                .read(async move |s| prune::prunable(s, age, limit))
-                .await?;
+            let ids = self.read(async move |s| prune::prunable(s, &ended, limit));
+            let ids = ids.await?;
             if ids.is_empty() {
                 return Ok(0);
             }
-            self.write(async move |s| prune::prune(s, age, &ids)).await
+            self.write(async move |s| sql::ended::delete(s, &ids).await)
+                .await
         })
+    }
+
+    fn count_ended(&self, ended: Ended) -> StoreFuture<'_, usize> {
+        Box::pin(self.read(async move |s| Ok(prune::prunable(s, &ended, usize::MAX)?.len())))
+    }
+
+    /// The way to the programs holds up no writer.
+    fn bulk(&self, bulk: Arc<Bulk>, floor: i64, limit: usize) -> StoreFuture<'_, Batch> {
+        Box::pin(async move {
+            let verb = Arc::clone(&bulk);
+            let sought = self
+                .read(async move |s| sql::bulk::seek(s, &verb, floor, limit).await)
+                .await?;
+            let floor = sought.floor;
+            let batch =
+                self.write_and_ring(async move |s| sql::bulk::apply(s, &bulk, &sought.ids).await);
+            Ok(Batch {
+                floor,
+                ..batch.await?
+            })
+        })
+    }
+
+    fn count(&self, bulk: Arc<Bulk>) -> StoreFuture<'_, usize> {
+        Box::pin(self.read(async move |s| sql::bulk::count(s, &bulk).await))
+    }
+
+    fn clear_unique(&self, limit: usize) -> StoreFuture<'_, usize> {
+        Box::pin(self.write(async move |s| sql::create::clear_unique(s, limit).await))
     }
 }
 
@@ -418,7 +458,12 @@ mod tests {
         store.migrate().await.expect("tables");
         let plans = store.read(async |s| {
             let mut plans = Vec::new();
-            for text in claim::HOT.iter().chain(promote::HOT).chain(workers::HOT) {
+            for text in claim::HOT
+                .iter()
+                .chain(promote::HOT)
+                .chain(workers::HOT)
+                .chain(&prune::HOT)
+            {
                 let explain = format!("EXPLAIN QUERY PLAN {}", text.replace('?', "NULL"));
                 let explain = sql::statement::composed(explain);
                 let rows =
@@ -437,6 +482,7 @@ mod tests {
             "present",
             "json_each",
             "CONSTANT ROW",
+            "subquery",
         ];
         let scans: Vec<_> = scans
             .filter(|plan| !small.iter().any(|s| plan.contains(s)))

@@ -1,33 +1,104 @@
-//! Retention: terminal programs go, oldest first.
+//! Which programs ended long enough ago.
+//!
+//! When a program ended is a text where we write it, and a number of milliseconds where JavaScript does:
+//! the index has all numbers before all texts, and each kind is looked up by itself.
 
-use std::time::Duration;
-
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 
 use super::SqliteSession;
-use crate::store::sql::{Outcome, millis, number, statement::sql};
+use crate::store::{
+    Ended, ProgramState,
+    sql::{
+        Outcome, millis, number,
+        statement::{Statement, sql},
+    },
+};
 
-/// The oldest programs that ended before `age` ago. Only looks: the walk over those that are
-/// younger holds up no writer.
-pub(super) fn prunable(
-    s: &mut SqliteSession<'_>,
-    age: Duration,
-    limit: usize,
-) -> Outcome<Vec<i64>> {
-    const PRUNABLE: &str = "
-        SELECT id FROM {t} NOT INDEXED WHERE (errored_at IS NOT NULL OR finished_at IS NOT NULL)
-          AND {ms COALESCE(errored_at, finished_at)} <= ? ORDER BY id LIMIT ?";
-    let before = s.now.saturating_sub(millis(age));
-    s.rows::<BigInt, i64>(sql(PRUNABLE).int(before).int(number(limit)))
+macro_rules! old {
+    (finished) => {
+        old!(
+            "finished_at",
+            "finished_queue",
+            "finished_at IS NOT NULL AND errored_at IS NULL"
+        )
+    };
+    (errored) => {
+        old!("errored_at", "errored_queue", "errored_at IS NOT NULL")
+    };
+    ($column:literal, $index:literal, $ended:literal) => {
+        concat!(
+            "SELECT * FROM (SELECT id FROM {t} INDEXED BY {name ",
+            $index,
+            "} WHERE queue = ? AND ",
+            $ended,
+            " AND ",
+            $column,
+            " < '' AND ",
+            $column,
+            " <= ? ORDER BY ",
+            $column,
+            " LIMIT ?)
+             UNION ALL
+             SELECT * FROM (SELECT id FROM {t} INDEXED BY {name ",
+            $index,
+            "} WHERE queue = ? AND ",
+            $ended,
+            " AND ",
+            $column,
+            " <= strftime('%Y-%m-%d %H:%M:%f', ? / 1000.0, 'unixepoch')
+               AND ",
+            $column,
+            " >= '' AND {ms ",
+            $column,
+            "} <= ? ORDER BY ",
+            $column,
+            " LIMIT ?)"
+        )
+    };
 }
 
-/// Deletes those of them that have still ended: one that was retried a moment ago stays.
-pub(super) fn prune(s: &mut SqliteSession<'_>, age: Duration, ids: &[i64]) -> Outcome<usize> {
-    const PRUNE: &str = "
-        DELETE FROM {t} WHERE id IN (SELECT value FROM json_each(?))
-          AND (errored_at IS NOT NULL OR finished_at IS NOT NULL)
-          AND {ms COALESCE(errored_at, finished_at)} <= ?";
-    let before = s.now.saturating_sub(millis(age));
-    let ids = serde_json::to_string(ids).unwrap_or_default();
-    s.execute(sql(PRUNE).text(ids).int(before))
+#[cfg(test)]
+pub(super) const HOT: [&str; 4] = [old!(finished), old!(errored), FINISHED, ERRORED];
+
+const FINISHED: &str = "
+    SELECT queue FROM {t} INDEXED BY {name finished_queue}
+    WHERE finished_at IS NOT NULL AND errored_at IS NULL AND queue > ? ORDER BY queue LIMIT 1";
+const ERRORED: &str = "
+    SELECT queue FROM {t} INDEXED BY {name errored_queue}
+    WHERE errored_at IS NOT NULL AND queue > ? ORDER BY queue LIMIT 1";
+
+fn old<'a>(template: Statement<'a>, now: i64, ended: &'a Ended, limit: i64) -> Statement<'a> {
+    let before = now.saturating_sub(millis(ended.age));
+    let numbers = template.text(&*ended.queue).int(before).int(limit);
+    let texts = numbers.text(&*ended.queue).int(before).int(before);
+    texts.int(limit)
+}
+
+/// The oldest of them. Only looks.
+pub(super) fn prunable(
+    s: &mut SqliteSession<'_>,
+    ended: &Ended,
+    limit: usize,
+) -> Outcome<Vec<i64>> {
+    let template = match ended.state {
+        ProgramState::Errored => old!(errored),
+        _ => old!(finished),
+    };
+    let now = s.now;
+    let mut ids = s.rows::<BigInt, i64>(old(sql(template), now, ended, number(limit)))?;
+    ids.truncate(limit);
+    Ok(ids)
+}
+
+/// The first queue behind this one that has programs which ended so.
+pub(super) fn queue(
+    s: &mut SqliteSession<'_>,
+    state: ProgramState,
+    after: &str,
+) -> Outcome<Option<String>> {
+    let template = match state {
+        ProgramState::Errored => ERRORED,
+        _ => FINISHED,
+    };
+    Ok(s.rows::<Text, String>(sql(template).text(after))?.pop())
 }

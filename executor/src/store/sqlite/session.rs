@@ -51,6 +51,13 @@ pub(super) static DIALECT: Dialect = Dialect {
     unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
                    AND errored_at IS NULL UNION ALL SELECT id FROM {t} WHERE ready = 0
                    AND finished_at IS NULL AND errored_at IS NULL)",
+    by_key: " NOT INDEXED",
+    delete: "DELETE FROM {t}",
+    position: "instr",
+    reserve: "INSERT INTO {table unique} AS u (unique_key, run_id, held_until)
+              VALUES (?, ?, {now_ms} + ?)
+              ON CONFLICT (unique_key) DO UPDATE SET run_id = excluded.run_id,
+                held_until = excluded.held_until WHERE u.held_until <= {now_ms}",
     holds: "unique_key = ? AND finished_at IS NULL AND errored_at IS NULL",
 };
 

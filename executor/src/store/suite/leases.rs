@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 
 use super::{Stage, advance, after, held, retry};
-use crate::store::{Change, Fence, ProgramState, Pulse, Target, WorkerId, Written};
+use crate::store::{Afterwards, Change, Fence, ProgramState, Pulse, Target, WorkerId, Written};
 
 pub(in crate::store) async fn an_expired_lease_that_nobody_took_still_commits(stage: Stage) {
     let run_id = stage.create(&["a", "b"]).await;
@@ -132,7 +132,7 @@ pub(in crate::store) async fn a_claim_that_was_taken_away_waits_for_the_old_body
     let target = Target::RunId(failed.clone());
     stage
         .store
-        .fail(target, "x".to_owned())
+        .fail(target, "x".to_owned(), Afterwards::Keep)
         .await
         .expect("it runs");
     assert!(stage.store.retry(failed).await.expect("errored"));

@@ -2,15 +2,19 @@
 //!
 //! Each test gets a fresh store. They work on the port alone, as the engine does.
 
+mod bulk;
 mod claims;
 mod leases;
 mod outside;
 mod reports;
+mod unique;
 mod writes;
 
 use std::{sync::Arc, time::Duration};
 
-pub(in crate::store) use self::{claims::*, leases::*, outside::*, reports::*, writes::*};
+pub(in crate::store) use self::{
+    bulk::*, claims::*, leases::*, outside::*, reports::*, unique::*, writes::*,
+};
 use super::{
     Change, ClaimRequest, ClaimedProgram, Failure, Fence, Held, KnownJobs, NewProgram, ProgramInfo,
     ProgramState, Pulse, StepWrite, Store, WorkerId, WorkerRecord, Written,
@@ -40,6 +44,14 @@ macro_rules! exercise {
             lists_filter_by_state, the_end_of_a_worker_gives_its_programs_back,
             a_claim_that_was_taken_away_waits_for_the_old_body,
             a_body_that_has_ended_is_waited_for_no_longer,
+            one_program_of_a_key_in_a_time, a_key_is_free_when_its_time_is_over,
+            a_key_is_kept_only_by_what_is_stored, keys_are_kept_in_whatever_order_they_come,
+            one_that_waits_takes_the_new_data, one_that_has_begun_keeps_its_data,
+            one_of_many_that_replace_is_left, children_keep_to_their_keys,
+            programs_are_pruned_by_state_and_queue, a_filter_means_the_same_everywhere,
+            a_text_in_a_filter_is_only_a_text, many_are_cancelled_batch_by_batch,
+            a_retry_of_many_leaves_taken_keys, what_no_longer_matches_is_left_alone,
+            a_locked_row_holds_up_no_batch, a_report_may_delete,
             stores_agree_with_the_model,
         );
     };

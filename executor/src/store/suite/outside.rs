@@ -8,7 +8,7 @@ use super::{Stage, advance, after, failure};
 use crate::{
     ErrorKind,
     program::{Options, Start},
-    store::{Change, Filter, ProgramState},
+    store::{Change, Ended, Filter, ProgramState},
 };
 
 pub(in crate::store) async fn cancel_and_retry(stage: Stage) {
@@ -106,6 +106,11 @@ pub(in crate::store) async fn attributes_merge_and_keep_null(stage: Stage) {
 }
 
 pub(in crate::store) async fn only_terminal_programs_are_pruned(stage: Stage) {
+    let old = |age| Ended {
+        state: ProgramState::Errored,
+        queue: "default".to_owned(),
+        age,
+    };
     let waits = stage.create(&["limited"]).await;
     let ended = stage.create(&["a"]).await;
     stage
@@ -116,7 +121,7 @@ pub(in crate::store) async fn only_terminal_programs_are_pruned(stage: Stage) {
     assert_eq!(
         stage
             .store
-            .prune(Duration::from_secs(3600), 10)
+            .prune(old(Duration::from_secs(3600)), 10)
             .await
             .expect("reached"),
         0
@@ -124,7 +129,7 @@ pub(in crate::store) async fn only_terminal_programs_are_pruned(stage: Stage) {
     assert_eq!(
         stage
             .store
-            .prune(Duration::ZERO, 10)
+            .prune(old(Duration::ZERO), 10)
             .await
             .expect("reached"),
         1

@@ -8,7 +8,7 @@ use super::{Stage, advance};
 use crate::{
     ErrorKind, HandOffToken,
     program::Options,
-    store::{Change, ProgramState, Target, Written},
+    store::{Afterwards, Change, ProgramState, Target, Written},
 };
 
 fn hand_off(next: Option<&str>) -> Change {
@@ -34,12 +34,12 @@ pub(in crate::store) async fn a_hand_off_waits_for_its_report(stage: Stage) {
     assert!(stage.claim().await.is_empty());
     let by_run_id = stage
         .store
-        .complete(Target::RunId(run_id.clone()), None)
+        .complete(Target::RunId(run_id.clone()), None, Afterwards::Keep)
         .await;
     assert_eq!(by_run_id.expect_err("two jobs").kind(), ErrorKind::Conflict);
     let done = stage
         .store
-        .complete(Target::Token(token), Some("7".to_owned()))
+        .complete(Target::Token(token), Some("7".to_owned()), Afterwards::Keep)
         .await;
     assert!(done.expect("it waits"));
     let claimed = stage.claim_one().await;
@@ -53,7 +53,11 @@ pub(in crate::store) async fn a_report_may_come_early(stage: Stage) {
     let token = HandOffToken::new(run_id.clone(), 0, fence.token);
     stage
         .store
-        .complete(Target::Token(token.clone()), Some("7".to_owned()))
+        .complete(
+            Target::Token(token.clone()),
+            Some("7".to_owned()),
+            Afterwards::Keep,
+        )
         .await
         .expect("it runs");
     assert_eq!(
@@ -64,8 +68,10 @@ pub(in crate::store) async fn a_report_may_come_early(stage: Stage) {
     // The first one wins, whatever comes after it and however it is named.
     for target in [Target::Token(token), Target::RunId(run_id.clone())] {
         let store = &stage.store;
-        let second = store.complete(target.clone(), Some("8".to_owned())).await;
-        let failed = store.fail(target, "x".to_owned()).await;
+        let second = store
+            .complete(target.clone(), Some("8".to_owned()), Afterwards::Keep)
+            .await;
+        let failed = store.fail(target, "x".to_owned(), Afterwards::Keep).await;
         for refused in [second, failed] {
             let refused = refused.expect_err("a second report");
             assert_eq!(refused.kind(), ErrorKind::Conflict);
@@ -87,14 +93,17 @@ pub(in crate::store) async fn a_report_for_another_step_is_refused(stage: Stage)
     stage.write(fence, advance("b", None)).await;
     let late = stage
         .store
-        .complete(Target::Token(token.clone()), None)
+        .complete(Target::Token(token.clone()), None, Afterwards::Keep)
         .await;
     assert!(
         late.expect_err("it is past")
             .to_string()
             .contains("at step 1")
     );
-    let failed = stage.store.fail(Target::Token(token), "x".to_owned()).await;
+    let failed = stage
+        .store
+        .fail(Target::Token(token), "x".to_owned(), Afterwards::Keep)
+        .await;
     assert_eq!(failed.expect_err("it is past").kind(), ErrorKind::Conflict);
     assert_eq!(stage.state(&run_id).await, ProgramState::Running);
 }
@@ -112,7 +121,7 @@ pub(in crate::store) async fn a_hand_off_comes_back_by_itself(stage: Stage) {
     // The first completion wins, and the attempt that runs meanwhile is fenced.
     stage
         .store
-        .complete(Target::Token(token), None)
+        .complete(Target::Token(token), None, Afterwards::Keep)
         .await
         .expect("its step");
     assert_eq!(stage.state(&run_id).await, ProgramState::Finished);

@@ -1,0 +1,2 @@
+DROP INDEX {name errored_queue};
+DROP INDEX {name finished_queue};
