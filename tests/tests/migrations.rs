@@ -211,7 +211,7 @@ async fn many_that_start_at_once_make_the_tables_once() {
     }
     assert_eq!(
         fresh.value("COUNT(*)", "programs_migrations").as_deref(),
-        Some("2")
+        Some("4")
     );
 }
 

@@ -3,6 +3,7 @@
 mod builder;
 mod create;
 mod follow;
+mod schedules;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -14,10 +15,12 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::create::Creator;
+pub(crate) use self::create::new_program;
 pub use self::{
     builder::{Builder, builder},
     create::{CreateIn, Created, ProgramCreate},
     follow::Watch,
+    schedules::Schedules,
 };
 use crate::{
     config::Config,
@@ -58,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) events: Arc<Events>,
     /// Asks for a heartbeat now: something was stopped.
     pub(crate) nudge: watch::Sender<()>,
+    /// Asks this process's workers to look at the schedules.
+    pub(crate) schedules_changed: watch::Sender<()>,
     /// Asks this process's workers to stop.
     pub(crate) stop: CancellationToken,
     /// This process's workers.
@@ -87,6 +92,7 @@ impl Executor {
             states: Arc::new(states),
             events: Arc::new(events),
             nudge: watch::Sender::new(()),
+            schedules_changed: watch::Sender::new(()),
             stop: CancellationToken::new(),
             workers: TaskTracker::new(),
             creator: OnceLock::new(),
@@ -104,6 +110,7 @@ impl Executor {
             states: Arc::clone(&self.0.states),
             events: Arc::clone(&self.0.events),
             nudge: self.0.nudge.clone(),
+            schedules_changed: self.0.schedules_changed.clone(),
             stop: self.0.stop.clone(),
             workers: self.0.workers.clone(),
             creator: OnceLock::new(),

@@ -2,10 +2,13 @@
 //!
 //! Each test gets a fresh store. They work on the port alone, as the engine does.
 
+mod schedules;
+
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
+pub(super) use self::schedules::*;
 use super::{
     Change, ClaimRequest, ClaimedProgram, Failure, Fence, Filter, Held, KnownJobs, NewProgram,
     ProgramInfo, ProgramState, Pulse, StepWrite, Store, Target, WorkerId, WorkerRecord, Written,
@@ -36,6 +39,11 @@ macro_rules! exercise {
             a_claim_that_was_taken_away_waits_for_the_old_body,
             a_body_that_has_ended_is_waited_for_no_longer,
             stores_agree_with_the_model,
+            eight_workers_fill_each_of_ten_thousand_slots_once,
+            a_slot_ahead_of_the_databases_clock_is_not_filled,
+            a_schedule_that_was_changed_fills_no_slot_of_before,
+            a_slot_and_its_program_are_stored_together,
+            of_two_binaries_the_first_is_heeded_while_it_lives, what_somebody_has_edited_stays,
         );
     };
     (@each $fresh:path: $($test:ident),* $(,)?) => {

@@ -15,6 +15,7 @@ pub(super) enum Trade {
     Commits = 4,
     Heartbeats = 8,
     Limits = 16,
+    Schedules = 32,
 }
 
 impl Trade {
@@ -25,6 +26,7 @@ impl Trade {
             Self::Commits => "steps can't be recorded",
             Self::Heartbeats => "leases can't be extended",
             Self::Limits => "places under limits can't be given back",
+            Self::Schedules => "schedules can't be looked at",
         }
     }
 }

@@ -146,7 +146,7 @@ async fn refused<D: Database>(store: &Inner<D>, programs: &[&NewProgram]) -> Opt
     store.refusal(&json, &[]).await
 }
 
-async fn insert<D: Database, S: Session>(
+pub(super) async fn insert<D: Database, S: Session>(
     s: &mut S,
     programs: &[&NewProgram],
     again: bool,
