@@ -13,6 +13,7 @@ mod list;
 mod logging;
 mod migrate;
 mod progress;
+mod schedules;
 mod show;
 mod start;
 mod status;
@@ -77,6 +78,7 @@ enum Command {
     Fail(control::Fail),
     Stats(status::Stats),
     Workers(status::Workers),
+    Schedules(schedules::Schedules),
     Jobs(catalog::Jobs),
     Programs(catalog::NamedPrograms),
     Migrate(migrate::Migrate),
@@ -158,6 +160,7 @@ impl Builder {
             Command::Complete(command) => command.perform(self.connect().await?).await,
             Command::Fail(command) => command.perform(self.connect().await?).await,
             Command::Stats(command) => command.perform(self.connect().await?).await,
+            Command::Schedules(command) => command.perform(self.connect().await?).await,
             Command::Workers(command) => command.perform(self.connect().await?).await,
         }
     }

@@ -4,4 +4,5 @@ mod app;
 mod control;
 mod following;
 mod quickstart;
+mod schedules;
 mod usage;
