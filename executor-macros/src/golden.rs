@@ -42,6 +42,7 @@ golden! {
     program_data
     program_flags
     program_plain
+    program_schedule
     raw_identifiers
     renamed_crate
     saved

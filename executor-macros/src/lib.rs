@@ -95,7 +95,21 @@ pub fn job(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # Options
 ///
 /// - `name = "…"`: the name by which it is started; the function's name if left out
+/// - `schedule = "0 3 * * *"`: it is started by itself at these times: minute, hour, day of the month, month
+///   and day of the week (with seconds before them, if there are six). All its arguments are optional then
+/// - `timezone = "Europe/Budapest"`: where these times are read; UTC if left out
+/// - `catch_up = "none" | "last" | "all"`: which of the slots that no worker was there to fill are filled
+///   later: none (a minute late at most), the last one (if left out), or all, up to 1,000
 /// - `crate = "…"`: the path of the `executor` crate, if it isn't `::executor`
+///
+/// An argument of type `Slot` or `Option<Slot>` gets the time for which the schedule starts the program:
+///
+/// ```ignore
+/// #[program(name = "nightly", schedule = "0 3 * * *", timezone = "Europe/Budapest")]
+/// fn nightly(slot: Option<Slot>) -> impl IntoProgram {
+///     Report { of_the_day: slot }
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn program(args: TokenStream, item: TokenStream) -> TokenStream {
     program::expand(args.into(), item.into()).into()

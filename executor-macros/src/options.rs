@@ -122,14 +122,6 @@ pub(crate) fn unknown(option: &Meta, known: &[&str], errors: &mut Errors) {
     );
 }
 
-pub(crate) fn unavailable(option: &Meta, errors: &mut Errors) {
-    let name = name(option);
-    errors.at(
-        option.path(),
-        format!("`{name}` is not available yet in this version: leave it out"),
-    );
-}
-
 fn wrong_form<T>(option: &Meta, takes: &str, example: &str, errors: &mut Errors) -> Option<T> {
     let name = name(option);
     errors.at(option, format!("`{name}` {takes}: write it as `{example}`"));
@@ -152,7 +144,8 @@ pub(crate) fn literal_of(value: &Expr) -> Option<&Lit> {
     }
 }
 
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+/// The known name most like this one, if one is like it at all.
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     // Below this, two names of the options have less in common than a slip of the finger leaves.
     const LIKENESS: f64 = 0.75;
     let scored = known

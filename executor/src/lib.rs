@@ -47,7 +47,8 @@
 //! - [`JobError`](struct@JobError): what each error of a job does; [`OrRetry`] chooses at the place, and
 //!   `#[derive(JobError)]` by the variant.
 //! - [`Program`], [`ProgramExt`], [`DynProgram`]: lists of jobs, and when and where they run.
-//! - [`program`](macro@program): programs with a name, which the command line can start.
+//! - [`program`](macro@program): programs with a name, which the command line and schedules can start.
+//! - [`Schedules`], [`Schedule`], [`Slot`]: programs that start by themselves.
 //! - [`Executor`]: the handle: create, wait, watch, cancel, retry and so on.
 //! - [`builder`]: settings and state; the README has the table of environment variables.
 //!
@@ -86,6 +87,7 @@ pub mod program;
 mod retry;
 mod run;
 mod run_id;
+mod schedule;
 mod store;
 mod suggest;
 mod time;
@@ -97,7 +99,8 @@ pub use event::{Event, EventStream};
 pub use executor_macros::{JobError, job, program};
 pub use hand_off::HandOffToken;
 pub use handle::{
-    Builder, CreateIn, Created, Executor, ProgramCreate, Received, ReportTarget, Watch, builder,
+    Builder, CreateIn, Created, Executor, ProgramCreate, Received, ReportTarget, Schedules, Watch,
+    builder,
 };
 pub use job::{
     Context, Job, JobData, JobError, OrRetry, Output, ProgramData, Saved, State, Tx, TxConnection,
@@ -106,6 +109,7 @@ pub use program::{DynProgram, IntoProgram, Program, ProgramExt};
 pub use retry::RetryPolicy;
 pub use run::run;
 pub use run_id::RunId;
+pub use schedule::{CatchUp, Schedule, ScheduleInfo, ScheduleSource, Slot};
 #[cfg(feature = "mysql")]
 pub use store::MySql;
 #[cfg(feature = "postgres")]
@@ -146,6 +150,7 @@ pub mod __private {
         program::{
             Argument, ArgumentKind, Arguments, ProgramDefinition, ProgramFuture, ProgramReturn,
         },
+        schedule::{CatchUp, ScheduleDefinition, SlotParam},
     };
 }
 

@@ -93,6 +93,12 @@ fn patience(path: String) -> impl IntoProgram {
         .then(Greet::new("you".to_owned()))
 }
 
+/// Greets once a year.
+#[program(schedule = "0 0 1 1 *")]
+fn yearly(name: Option<String>) -> impl IntoProgram {
+    Greet::new(name.unwrap_or_else(|| "all".to_owned()))
+}
+
 fn main() -> executor::Result<()> {
     let mut runtime = match std::env::var_os("APP_SINGLE_THREAD") {
         Some(_) => tokio::runtime::Builder::new_current_thread(),

@@ -3,7 +3,15 @@
 #[path = "../jobs.rs"]
 mod jobs;
 
+use executor::prelude::*;
+use jobs::Once;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// What a schedule of the tests starts.
+#[program]
+fn tick() -> impl IntoProgram {
+    Once
+}
 
 #[tokio::main]
 async fn main() -> executor::Result<()> {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 const FLOORS: [&[&str]; 5] = [
     &[
         "config", "error", "event", "hand_off", "job", "json", "program", "retry", "run_id",
-        "suggest", "time",
+        "schedule", "suggest", "time",
     ],
     &["store"],
     &["handle"],

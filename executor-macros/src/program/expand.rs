@@ -8,7 +8,7 @@ use super::{
     check::Program,
     model::{Argument, Kind},
 };
-use crate::{docs, function::locals};
+use crate::{docs, function::locals, types};
 
 pub(crate) fn expand(program: &Program<'_>) -> TokenStream {
     let Program {
@@ -21,6 +21,10 @@ pub(crate) fn expand(program: &Program<'_>) -> TokenStream {
     let (name, doc) = (function.stored_name(args.name.as_ref()), function.docs());
     let described = arguments.iter().map(|argument| describe(argument, krate));
     let build = build(program);
+    let schedule = args.schedule.as_ref().map(|schedule| {
+        let schedule = schedule.expand(&name, krate);
+        quote!(#(#cfgs)* #schedule)
+    });
     quote! {
         #(#cfgs)*
         #krate::__private::inventory::submit! {
@@ -33,6 +37,7 @@ pub(crate) fn expand(program: &Program<'_>) -> TokenStream {
                 build: #build,
             }
         }
+        #schedule
     }
 }
 
@@ -73,7 +78,9 @@ fn build(program: &Program<'_>) -> TokenStream {
     let given = Ident::new("__arguments", Span::mixed_site());
     let mutable = (!arguments.is_empty()).then(|| quote!(mut));
     let locals = locals(arguments.len());
-    let taken = arguments.iter().map(|argument| take(argument, &given));
+    let taken = arguments
+        .iter()
+        .map(|argument| take(argument, &given, krate));
     let call = quote_spanned!(ident.span()=> #ident(#(#locals),*));
     let returned = match function.sig.asyncness {
         Some(_) => quote_spanned!(ident.span()=> #krate::__private::sendable(#call).await),
@@ -90,9 +97,16 @@ fn build(program: &Program<'_>) -> TokenStream {
 }
 
 /// Spanned at the type, which may not be `Deserialize`.
-fn take(argument: &Argument<'_>, given: &Ident) -> TokenStream {
+fn take(argument: &Argument<'_>, given: &Ident, krate: &Path) -> TokenStream {
     let Argument { name, ty, kind, .. } = argument;
+    let slot = |ty, item| {
+        let arguments = quote!(&mut #given, #name);
+        let call = types::call(ty, "SlotParam", item, krate, &arguments);
+        quote_spanned!(ty.span()=> #call?)
+    };
     match kind {
+        Kind::Required if argument.is_slot() => slot(ty, "required"),
+        Kind::Optional(inner) if argument.is_slot() => slot(inner, "optional"),
         Kind::Required => quote_spanned!(ty.span()=> #given.take::<#ty>(#name)?),
         Kind::Optional(inner) => {
             quote_spanned!(inner.span()=> #given.take_optional::<#inner>(#name)?)

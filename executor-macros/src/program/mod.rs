@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod expand;
 mod model;
+mod schedule;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let function = match Function::read(item) {

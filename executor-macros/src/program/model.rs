@@ -64,6 +64,17 @@ impl<'f> Argument<'f> {
     }
 }
 
+impl Argument<'_> {
+    /// Whether it gets the time for which a schedule starts the program.
+    pub(crate) fn is_slot(&self) -> bool {
+        match self.kind {
+            Kind::Required => types::is(self.ty, "Slot"),
+            Kind::Optional(inner) => types::is(inner, "Slot"),
+            Kind::Flag => false,
+        }
+    }
+}
+
 impl<'f> Kind<'f> {
     fn of(ty: &'f Type) -> Self {
         match types::only_argument(ty) {

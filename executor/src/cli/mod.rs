@@ -15,6 +15,7 @@ mod list;
 mod logging;
 mod migrate;
 mod progress;
+mod schedules;
 mod show;
 mod start;
 mod status;
@@ -79,6 +80,7 @@ enum Command {
     Fail(control::Fail),
     Stats(status::Stats),
     Workers(status::Workers),
+    Schedules(schedules::Schedules),
     Jobs(catalog::Jobs),
     Programs(catalog::NamedPrograms),
     Migrate(migrate::Migrate),
@@ -160,6 +162,7 @@ impl Builder {
             Command::Complete(command) => command.perform(self.connect().await?).await,
             Command::Fail(command) => command.perform(self.connect().await?).await,
             Command::Stats(command) => command.perform(self.connect().await?).await,
+            Command::Schedules(command) => command.perform(self.connect().await?).await,
             Command::Workers(command) => command.perform(self.connect().await?).await,
         }
     }

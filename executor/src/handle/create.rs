@@ -202,7 +202,7 @@ impl Executor {
     }
 }
 
-fn new_program(program: Checked) -> NewProgram {
+pub(crate) fn new_program(program: Checked) -> NewProgram {
     NewProgram {
         run_id: RunId::random(),
         program,

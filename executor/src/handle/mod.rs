@@ -5,6 +5,7 @@ mod bulk;
 mod create;
 mod follow;
 mod receive;
+mod schedules;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -16,11 +17,13 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::create::Creator;
+pub(crate) use self::create::new_program;
 pub use self::{
     builder::{Builder, builder},
     create::{CreateIn, Created, ProgramCreate},
     follow::Watch,
     receive::Received,
+    schedules::Schedules,
 };
 use crate::{
     config::Config,
@@ -61,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) events: Arc<Events>,
     /// Asks for a heartbeat now: something was stopped.
     pub(crate) nudge: watch::Sender<()>,
+    /// Asks this process's workers to look at the schedules.
+    pub(crate) schedules_changed: watch::Sender<()>,
     /// Asks this process's workers to stop.
     pub(crate) stop: CancellationToken,
     /// This process's workers.
@@ -91,6 +96,7 @@ impl Executor {
             states: Arc::new(states),
             events: Arc::new(events),
             nudge: watch::Sender::new(()),
+            schedules_changed: watch::Sender::new(()),
             stop: CancellationToken::new(),
             workers: TaskTracker::new(),
             creator: OnceLock::new(),
@@ -109,6 +115,7 @@ impl Executor {
             states: Arc::clone(&self.0.states),
             events: Arc::clone(&self.0.events),
             nudge: self.0.nudge.clone(),
+            schedules_changed: self.0.schedules_changed.clone(),
             stop: self.0.stop.clone(),
             workers: self.0.workers.clone(),
             creator: OnceLock::new(),

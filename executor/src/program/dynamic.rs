@@ -118,6 +118,27 @@ impl DynProgram {
         });
     }
 
+    /// Adds to its attributes; what was there under these names goes.
+    pub(crate) fn add_attributes(&mut self, fields: Vec<(&str, String)>) {
+        let old = self.options.attributes.take();
+        let mut all = match &old {
+            None => json::RawMap::new(),
+            Some(Ok(raw)) => match json::read_map(raw.get()) {
+                Ok(all) => all,
+                // What is no object is refused when the program is created.
+                Err(_) => return self.options.attributes = old,
+            },
+            Some(Err(_)) => return self.options.attributes = old,
+        };
+        for (name, value) in fields {
+            match json::write(&value) {
+                Ok(value) => drop(all.insert(name.to_owned(), value)),
+                Err(error) => return self.options.attributes = Some(Err(error)),
+            }
+        }
+        self.options.attributes = Some(json::write(&all));
+    }
+
     /// Whether it can be created: every job is registered, its data fits, and each output that it
     /// needs is made before.
     ///

@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::{DynProgram, IntoProgram, ProgramExt};
 use crate::{
     error::{Error, ErrorKind, Result},
-    json, suggest,
+    json,
+    schedule::Slot,
+    suggest,
 };
 
 /// A program being made.
@@ -86,7 +88,7 @@ impl ProgramDefinition {
     /// An argument is unknown, missing or ill-typed, or the function's own error.
     pub async fn make(&self, arguments: Arguments) -> Result<DynProgram> {
         if let Some(unknown) = arguments
-            .0
+            .given
             .keys()
             .find(|name| !self.arguments.iter().any(|a| a.name == **name))
         {
@@ -158,7 +160,10 @@ impl Programs {
 
 /// What a named program is started with.
 #[derive(Clone, Debug, Default)]
-pub struct Arguments(BTreeMap<String, Given>);
+pub struct Arguments {
+    given: BTreeMap<String, Given>,
+    slot: Option<Slot>,
+}
 
 #[derive(Clone, Debug)]
 enum Given {
@@ -175,14 +180,24 @@ impl Arguments {
 
     /// With an argument as people type it: read as JSON, else as a string.
     pub fn text(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.0.insert(name.into(), Given::Text(text.into()));
+        self.given.insert(name.into(), Given::Text(text.into()));
         self
     }
 
     /// With an argument as JSON.
     pub fn json(mut self, name: impl Into<String>, value: Value) -> Self {
-        self.0.insert(name.into(), Given::Json(value));
+        self.given.insert(name.into(), Given::Json(value));
         self
+    }
+
+    /// With the slot for which a schedule starts the program, for the arguments that ask for it.
+    pub(crate) fn with_slot(mut self, slot: Slot) -> Self {
+        self.slot = Some(slot);
+        self
+    }
+
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.slot
     }
 
     /// Takes an argument that must be there.
@@ -211,7 +226,7 @@ impl Arguments {
                 format!("the argument {name:?}: {e}"),
             )
         };
-        match self.0.remove(name) {
+        match self.given.remove(name) {
             None | Some(Given::Json(Value::Null)) => Ok(None),
             Some(Given::Json(value)) => json::read(&value.to_string())
                 .map(Some)

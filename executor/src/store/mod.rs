@@ -16,6 +16,7 @@ mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
+mod schedules;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "sql")]
@@ -43,6 +44,7 @@ pub(crate) use self::{
     claim::{ClaimRequest, Claimed, ClaimedProgram, Floor, Killed, KnownJobs},
     ended::Ended,
     limited::{Hold, LimitedJob, LimitedRequest},
+    schedules::{Declared, Filling, ScheduleStore, SetSchedule},
     write::{Change, Failure, Fence, StepWrite, Written},
 };
 use crate::{
@@ -90,7 +92,7 @@ fn foreign_connection(store: &str) -> Error {
 }
 
 /// What the engine asks of a database.
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store: ScheduleStore + Send + Sync + 'static {
     /// Creates or upgrades the tables; the names of what was applied.
     fn migrate(&self) -> StoreFuture<'_, Vec<String>>;
 

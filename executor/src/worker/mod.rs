@@ -1,7 +1,8 @@
 //! A worker: claims programs, runs their jobs, commits their steps.
 //!
 //! The dispatcher here takes capacity before work and claims no more than is free. Around it stand
-//! the trades: the [`Committer`](committer::Committer) (group commit) and the [`Heart`] (leases).
+//! the trades: the [`Committer`](committer::Committer) (group commit), the [`Heart`] (leases) and the
+//! [`Scheduler`] (programs that start by themselves).
 //! When the store is away, claims are tried again with growing pauses and running jobs go on.
 //! On shutdown it stops claiming, lets jobs end within the grace time, cancels the rest, and gives
 //! their leases back.
@@ -18,6 +19,7 @@ mod program;
 mod pruner;
 mod record;
 mod running;
+mod scheduler;
 mod slots;
 mod tell;
 mod tx;
@@ -36,6 +38,7 @@ use self::{
     places::{Places, Taken},
     pruner::Pruner,
     running::Running,
+    scheduler::{Scheduled, Scheduler},
     slots::Slots,
 };
 use crate::{
@@ -78,6 +81,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     let config = inner.config.worker.clone();
     let mut shutdown = std::pin::pin!(shutdown);
     let outage = Arc::new(Outage::default());
+    let scheduled = Scheduled::collect()?;
     let Some(id) = register(inner, &outage, shutdown.as_mut()).await? else {
         return Ok(());
     };
@@ -151,11 +155,17 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         slots = shared.config.slots,
         "working"
     );
+    // A set: it goes with a worker that is dropped.
+    let mut scheduler = JoinSet::new();
+    if let Some(scheduled) = scheduled {
+        scheduler.spawn(Scheduler::new(inner, scheduled, &shared).run());
+    }
     let mut programs = JoinSet::new();
     dispatch(&shared, &mut programs, shutdown).await;
     // What it has not done, another one does, or a later round.
     pruner.abort();
     wind_down(&shared, &mut programs, &given_up).await;
+    while scheduler.join_next().await.is_some() {}
     drop(shared);
     // With the last sender gone, the committer ends when all is written. A task that a body has left
     // behind with its context keeps one, and is not waited for.

@@ -16,6 +16,7 @@ pub(super) enum Trade {
     Heartbeats = 8,
     Limits = 16,
     Pruning = 32,
+    Schedules = 64,
 }
 
 impl Trade {
@@ -27,6 +28,7 @@ impl Trade {
             Self::Heartbeats => "leases can't be extended",
             Self::Limits => "places under limits can't be given back",
             Self::Pruning => "old programs can't be deleted",
+            Self::Schedules => "schedules can't be looked at",
         }
     }
 }

@@ -5,4 +5,5 @@ mod bulk;
 mod control;
 mod following;
 mod quickstart;
+mod schedules;
 mod usage;

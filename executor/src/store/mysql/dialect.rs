@@ -68,6 +68,7 @@ pub(super) static SCHEMA: Schema = Schema {
     migrations: &[
         migration!("2026-11-24-000001_programs", None),
         migration!("2026-11-24-000002_engine", Some("wake_at")),
+        migration!("2026-11-25-000003_schedules", None),
         migration!("2026-11-25-000004_unique", None),
         migration!("2026-11-25-000005_limits", None),
         migration!("2026-11-25-000006_retention", None),

@@ -67,6 +67,7 @@ pub(super) static SCHEMA: Schema = Schema {
     migrations: &[
         migration!("2026-11-24-000001_programs"),
         migration!("2026-11-24-000002_engine"),
+        migration!("2026-11-25-000003_schedules"),
         migration!("2026-11-25-000004_unique"),
         migration!("2026-11-25-000005_limits"),
         migration!("2026-11-25-000006_retention"),

@@ -16,6 +16,7 @@ mod database;
 mod ear;
 mod looked;
 mod pool;
+mod schedules;
 mod session;
 mod tx;
 pub(super) mod url;

@@ -18,6 +18,7 @@ pub(super) mod limit;
 pub(super) mod promote;
 pub(super) mod query;
 pub(super) mod report;
+pub(super) mod schedules;
 pub(super) mod schema;
 pub(super) mod statement;
 pub(super) mod workers;

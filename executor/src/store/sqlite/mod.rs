@@ -11,6 +11,7 @@ mod create;
 mod ear;
 mod promote;
 mod prune;
+mod schedules;
 mod schema;
 mod session;
 mod text;

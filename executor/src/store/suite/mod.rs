@@ -7,13 +7,14 @@ mod claims;
 mod leases;
 mod outside;
 mod reports;
+mod schedules;
 mod unique;
 mod writes;
 
 use std::{sync::Arc, time::Duration};
 
 pub(in crate::store) use self::{
-    bulk::*, claims::*, leases::*, outside::*, reports::*, unique::*, writes::*,
+    bulk::*, claims::*, leases::*, outside::*, reports::*, schedules::*, unique::*, writes::*,
 };
 use super::{
     Change, ClaimRequest, ClaimedProgram, Failure, Fence, Held, KnownJobs, NewProgram, ProgramInfo,
@@ -52,6 +53,11 @@ macro_rules! exercise {
             a_text_in_a_filter_is_only_a_text, many_are_cancelled_batch_by_batch,
             a_retry_of_many_leaves_taken_keys, what_no_longer_matches_is_left_alone,
             a_locked_row_holds_up_no_batch, a_report_may_delete,
+            eight_workers_fill_each_of_ten_thousand_slots_once,
+            a_slot_ahead_of_the_databases_clock_is_not_filled,
+            a_schedule_that_was_changed_fills_no_slot_of_before,
+            a_slot_and_its_program_are_stored_together,
+            of_two_binaries_the_first_is_heeded_while_it_lives, what_somebody_has_edited_stays,
             stores_agree_with_the_model,
         );
     };

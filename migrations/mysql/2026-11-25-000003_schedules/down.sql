@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS {table carriers};
+DROP TABLE IF EXISTS {table schedules};

@@ -1,0 +1,2 @@
+DROP TABLE {table carriers};
+DROP TABLE {table schedules};
