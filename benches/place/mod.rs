@@ -47,7 +47,17 @@ pub(crate) async fn connect(url: &str, table: &str, slots: usize) -> executor::R
 
 /// Drops the tables of the round before.
 pub(crate) fn clear(url: &str, table: &str, store: Store) -> executor::Result<()> {
-    let tables = ["", "_workers", "_queues", "_unique", "_migrations"];
+    let tables = [
+        "",
+        "_workers",
+        "_queues",
+        "_unique",
+        "_schedules",
+        "_limits",
+        "_holds",
+        "_parked",
+        "_migrations",
+    ];
     let drops: Vec<String> = tables
         .iter()
         .map(|suffix| format!("DROP TABLE IF EXISTS {table}{suffix};"))
