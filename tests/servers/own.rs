@@ -55,8 +55,8 @@ pub trait Engine: Sized {
 /// A server of a test's own.
 pub struct Own<E: Engine> {
     running: Option<Running>,
-    home: Home,
-    engine: E,
+    pub(super) home: Home,
+    pub(super) engine: E,
     port: u16,
     authority: Option<PathBuf>,
 }
