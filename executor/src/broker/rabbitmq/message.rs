@@ -3,7 +3,10 @@
 //! The run id is a hint for people who look at it; the claim goes by the store alone. A reader takes any
 //! version: the fields to come will be hints too.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::run_id::RunId;
 
@@ -20,14 +23,12 @@ pub(super) fn write(run_id: &RunId) -> Vec<u8> {
 
 /// Whether it is a permit; why it is none.
 pub(super) fn read(body: &[u8]) -> Result<(), String> {
-    #[derive(Deserialize)]
-    struct Body {
-        v: u32,
-    }
-    match serde_json::from_slice(body) {
-        Ok(Body { v: 1.. }) => Ok(()),
-        Ok(Body { v: 0 }) => Err("version 0".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let body: HashMap<Box<str>, &RawValue> =
+        serde_json::from_slice(body).map_err(|e| e.to_string())?;
+    let version = body.get("v").ok_or("it has no version")?;
+    match serde_json::from_str(version.get()) {
+        Ok(1u32..) => Ok(()),
+        _ => Err(format!("it has the version {version}")),
     }
 }
 
