@@ -177,6 +177,7 @@ fn start(
             step,
             job: &job,
             attempt: 1,
+            memory: None,
         };
         tell(shared, &whose, &Tell::Error(message));
     }
