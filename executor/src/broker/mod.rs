@@ -9,6 +9,8 @@
 mod database;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
+#[cfg(all(test, feature = "sqlite"))]
+mod suite;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 

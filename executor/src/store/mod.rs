@@ -20,7 +20,7 @@ mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(all(test, feature = "sqlite"))]
-mod suite;
+pub(crate) mod suite;
 mod write;
 
 use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
