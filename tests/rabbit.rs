@@ -79,6 +79,12 @@ impl Rabbit {
     /// # Panics
     /// The connection is gone.
     pub async fn channel(&self) -> Channel {
+        // The end of another one, by a refusal, may still be under way.
+        for _ in 0..10 {
+            if let Ok(channel) = self.connection.create_channel().await {
+                return channel;
+            }
+        }
         self.connection.create_channel().await.expect("a channel")
     }
 
@@ -103,14 +109,19 @@ impl Rabbit {
         let channel = self.channel().await;
         let select = channel.confirm_select(ConfirmSelectOptions::default());
         select.await.expect("confirms");
-        for body in bodies {
-            let name = self.name(queue);
-            let options = BasicPublishOptions::default();
-            let properties = BasicProperties::default().with_delivery_mode(2);
-            let published =
-                channel.basic_publish("".into(), name.as_str().into(), options, body, properties);
-            let confirmed = published.await.expect("published").await;
-            assert!(confirmed.expect("confirmed").is_ack());
+        let name = self.name(queue);
+        for bodies in bodies.chunks(1000) {
+            let mut confirms = Vec::with_capacity(bodies.len());
+            for body in bodies {
+                let options = BasicPublishOptions::default();
+                let properties = BasicProperties::default().with_delivery_mode(2);
+                let name = name.as_str().into();
+                let published = channel.basic_publish("".into(), name, options, body, properties);
+                confirms.push(published.await.expect("published"));
+            }
+            for confirm in confirms {
+                assert!(confirm.await.expect("confirmed").is_ack());
+            }
         }
     }
 

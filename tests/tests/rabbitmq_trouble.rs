@@ -354,3 +354,60 @@ async fn chaos() {
         worker.stop().await;
     }
 }
+
+/// What a process has used at most so far, in MiB.
+fn peak_memory(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    kib.expect("its peak").parse::<usize>().expect("a number") / 1024
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_messages_are_drained_with_flat_memory() {
+    const MESSAGES: usize = 100_000;
+    let Some(rabbit) = Rabbit::shared().await else {
+        return;
+    };
+    let fresh = Fresh::new();
+    let builder = fresh
+        .builder()
+        .amqp_url(rabbit.url())
+        .amqp_prefix(rabbit.prefix());
+    let stage = Stage {
+        executor: builder.connect().await.expect("an executor"),
+        log: fresh.folder().join("log"),
+        url: rabbit.url().to_owned(),
+        fresh,
+    };
+    let start = || {
+        stage
+            .fresh
+            .worker(WORKER)
+            .set("AMQP_URL", &stage.url)
+            .set("EXECUTOR_AMQP_PREFIX", rabbit.prefix())
+            .log(&stage.log)
+            .start()
+    };
+    let worker = start();
+    stage.programs_run("default").await;
+    let idle = peak_memory(worker.pid());
+    worker.stop().await;
+    // Messages of programs that are done long since.
+    let body: &[u8] = br#"{"v":1,"run_id":"00000000-0000-0000-0000-000000000000"}"#;
+    rabbit.publish("default", &vec![body; MESSAGES]).await;
+    let worker = start();
+    until("the queue is drained", async || {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        matches!(rabbit.queue("default").await, Some((0, 1..)))
+    })
+    .await;
+    let peak = peak_memory(worker.pid());
+    assert!(
+        peak < idle + 16,
+        "{peak} MiB, and {idle} MiB without the messages"
+    );
+    stage.programs_run("default").await;
+    worker.stop().await;
+    rabbit.delete("default").await;
+}
