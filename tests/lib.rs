@@ -24,8 +24,8 @@ pub use self::{
     proxy::Proxy,
     rabbit::Rabbit,
     servers::{
-        Engine, MariaDb, Own, OwnMariaDb, OwnPostgres, OwnRabbitMq, PgBouncer, Pooling, Postgres,
-        RabbitMq, Settings,
+        Engine, Keeper, MariaDb, Own, OwnMariaDb, OwnPostgres, OwnRabbitMq, PgBouncer, Pooling,
+        Postgres, RabbitMq, Settings,
     },
     store::Store,
 };

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 pub(crate) use self::ports::free_port;
 pub use self::{
     maria_db::MariaDb,
-    own::{Engine, Own},
+    own::{Engine, Keeper, Own},
     pg_bouncer::{PgBouncer, Pooling},
     postgres::Postgres,
     rabbit_mq::RabbitMq,

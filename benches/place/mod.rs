@@ -59,7 +59,15 @@ pub(crate) async fn at(
 
 /// Drops the tables of the round before.
 pub(crate) fn clear(url: &str, table: &str, store: Store) -> executor::Result<()> {
-    let tables = ["", "_workers", "_queues", "_migrations"];
+    let tables = [
+        "",
+        "_workers",
+        "_queues",
+        "_limits",
+        "_holds",
+        "_parked",
+        "_migrations",
+    ];
     let drops: Vec<String> = tables
         .iter()
         .map(|suffix| format!("DROP TABLE IF EXISTS {table}{suffix};"))
