@@ -18,7 +18,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use executor::{Executor, Filter, ProgramState, RunId, prelude::*};
 
-use self::place::{Store, clear, connect, mysql, peak_kib, program, psql, server};
+use self::place::{Store, at, clear, connect, mysql, peak_kib, program, psql, server};
 
 #[derive(Parser)]
 struct Options {
@@ -42,6 +42,9 @@ struct Options {
     /// Where the server is; by default on this machine, with the tests' login.
     #[arg(long)]
     url: Option<String>,
+    /// RabbitMQ, which hands out the programs then.
+    #[arg(long)]
+    broker: Option<String>,
     /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -59,6 +62,7 @@ enum Part {
         slots: usize,
         /// The program that was created last.
         last: RunId,
+        broker: Option<String>,
     },
 }
 
@@ -73,7 +77,11 @@ fn main() -> executor::Result<()> {
             table,
             slots,
             last,
-        }) => runtime.block_on(drain(&url, &table, slots, &last)),
+            broker,
+        }) => {
+            let executor = at(&url, &table, slots, broker.as_deref());
+            runtime.block_on(async { drain(executor.await?, &url, &table, &last).await })
+        }
         None => compare(&options, &runtime),
     }
 }
@@ -83,8 +91,10 @@ fn compare(options: &Options, runtime: &tokio::runtime::Runtime) -> executor::Re
         "{} programs of {} no-op jobs, {:?}\n",
         options.programs, options.steps, options.store
     );
-    println!("| slots | created /s | one by one /s | programs /s | steps /s | peak memory MiB |");
-    println!("| --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| slots | created /s | one by one /s | by 50 at once /s | programs /s | steps /s | peak memory MiB |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
     for slots in &options.slots {
         let mut rounds = Vec::new();
         for _ in 0..options.rounds {
@@ -96,9 +106,10 @@ fn compare(options: &Options, runtime: &tokio::runtime::Runtime) -> executor::Re
             values[values.len() / 2]
         };
         println!(
-            "| {slots} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} |",
+            "| {slots} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} |",
             median(|r| r.created),
             median(|r| r.singly),
+            median(|r| r.at_once),
             median(|r| r.drained),
             median(|r| r.drained) * options.steps as f64,
             median(|r| r.memory),
@@ -110,6 +121,7 @@ fn compare(options: &Options, runtime: &tokio::runtime::Runtime) -> executor::Re
 struct Round {
     created: f64,
     singly: f64,
+    at_once: f64,
     drained: f64,
     memory: f64,
 }
@@ -128,9 +140,10 @@ fn round(
         (None, Store::Mysql) => server("EXECUTOR_TEST_MYSQL")?,
     };
     let table = "executor_bench";
-    let (created, singly, last) = runtime.block_on(fill(&url, table, options))?;
+    let (created, singly, at_once, last) = runtime.block_on(fill(&url, table, options))?;
     let output = Command::new(std::env::current_exe()?)
         .args(["drain", &url, table, &slots.to_string(), last.as_str()])
+        .args(&options.broker)
         .output()?;
     let text = String::from_utf8(output.stdout)?;
     let mut figures = text.split_whitespace().map(str::parse::<f64>);
@@ -144,16 +157,22 @@ fn round(
     Ok(Round {
         created,
         singly,
+        at_once,
         drained: options.programs as f64 / seconds,
         memory: kib / 1024.0,
     })
 }
 
-/// Creates the backlog; programs a second in bulk, and one by one.
-async fn fill(url: &str, table: &str, options: &Options) -> executor::Result<(f64, f64, RunId)> {
-    const SINGLY: usize = 200;
+/// Creates the backlog; programs a second in bulk, one by one, and by 50 tasks at once.
+async fn fill(
+    url: &str,
+    table: &str,
+    options: &Options,
+) -> executor::Result<(f64, f64, f64, RunId)> {
+    const SINGLY: usize = 1000;
+    const AT_ONCE: usize = 50;
     clear(url, table, options.store)?;
-    let executor = connect(url, table, 1).await?;
+    let executor = at(url, table, 1, options.broker.as_deref()).await?;
     if options.history > 0 {
         remember(url, table, options)?;
     }
@@ -163,14 +182,31 @@ async fn fill(url: &str, table: &str, options: &Options) -> executor::Result<(f6
         program().create(&executor).await?;
     }
     let singly = SINGLY as f64 / start.elapsed().as_secs_f64();
-    let bulk = options.programs - SINGLY;
+    let start = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (executor, steps) = (executor.clone(), options.steps);
+        tasks.spawn(async move {
+            for _ in 0..SINGLY / AT_ONCE * 5 {
+                place::program(steps).create(&executor).await?;
+            }
+            Ok::<_, executor::Error>(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    let at_once = 5.0 * SINGLY as f64 / start.elapsed().as_secs_f64();
+    let bulk = options.programs - 6 * SINGLY;
     let start = Instant::now();
     let mut last = None;
     for result in executor.create_many((0..bulk).map(|_| program())).await? {
         last = Some(result?.run_id);
     }
     let created = bulk as f64 / start.elapsed().as_secs_f64();
-    Ok((created, singly, last.ok_or("no program")?))
+    // All is announced, and confirmed, before it is drained.
+    executor.shutdown().await;
+    Ok((created, singly, at_once, last.ok_or("no program")?))
 }
 
 /// Programs that have finished long ago.
@@ -216,8 +252,7 @@ fn remember_in_mysql(url: &str, table: &str, programs: usize) -> executor::Resul
     mysql(url, &format!("ANALYZE TABLE {table}"))
 }
 
-async fn drain(url: &str, table: &str, slots: usize, last: &RunId) -> executor::Result<()> {
-    let executor = connect(url, table, slots).await?;
+async fn drain(executor: Executor, url: &str, table: &str, last: &RunId) -> executor::Result<()> {
     // One that looks on, by connections of its own.
     let look = connect(url, table, 1).await?;
     let start = Instant::now();

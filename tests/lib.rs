@@ -4,6 +4,7 @@ mod ledger;
 mod place;
 mod process;
 mod proxy;
+mod rabbit;
 mod servers;
 mod sql;
 mod store;
@@ -21,8 +22,10 @@ pub use self::{
     ledger::{Entry, Ledger, note},
     process::{Process, Worker},
     proxy::Proxy,
+    rabbit::Rabbit,
     servers::{
-        Engine, MariaDb, Own, OwnMariaDb, OwnPostgres, PgBouncer, Pooling, Postgres, Settings,
+        Engine, Keeper, MariaDb, Own, OwnMariaDb, OwnPostgres, OwnRabbitMq, PgBouncer, Pooling,
+        Postgres, RabbitMq, Settings,
     },
     store::Store,
 };

@@ -11,6 +11,7 @@ mod own;
 mod pg_bouncer;
 mod ports;
 mod postgres;
+mod rabbit_mq;
 mod running;
 
 use std::path::PathBuf;
@@ -18,9 +19,10 @@ use std::path::PathBuf;
 pub(crate) use self::ports::free_port;
 pub use self::{
     maria_db::MariaDb,
-    own::{Engine, Own},
+    own::{Engine, Keeper, Own},
     pg_bouncer::{PgBouncer, Pooling},
     postgres::Postgres,
+    rabbit_mq::RabbitMq,
 };
 
 /// A PostgreSQL server of a test's own. Anyone on this machine may log in as `postgres`.
@@ -28,6 +30,9 @@ pub type OwnPostgres = Own<Postgres>;
 
 /// A MariaDB server of a test's own. Anyone on this machine may log in as `root`.
 pub type OwnMariaDb = Own<MariaDb>;
+
+/// A RabbitMQ node of a test's own. `guest` may do everything.
+pub type OwnRabbitMq = Own<RabbitMq>;
 
 /// How a server is set up.
 ///

@@ -9,11 +9,11 @@ use std::{
 };
 
 use executor::{Executor, ProgramInfo, ProgramState, RunId, prelude::*};
-use executor_tests::{Engine, Fresh, MariaDb, Own, Postgres, Settings, Store, until};
+use executor_tests::{Fresh, Keeper, MariaDb, Own, Postgres, Settings, Store, until};
 use tokio::sync::Semaphore;
 
 /// What differs between the servers' makes.
-pub(crate) trait Server: Engine {
+pub(crate) trait Server: Keeper {
     /// What there is a row of for each session that lingers.
     const LINGERING: &'static str;
 
@@ -102,12 +102,12 @@ impl Server for MariaDb {
 }
 
 /// A server of the test's own, and a store in it.
-pub(crate) struct Site<E: Engine> {
+pub(crate) struct Site<E: Keeper> {
     pub(crate) fresh: Fresh,
     pub(crate) server: Own<E>,
 }
 
-impl<E: Engine> Site<E> {
+impl<E: Keeper> Site<E> {
     /// `None`: this run is about another database, or the server's programs are missing. Tests with
     /// servers of their own run only once.
     pub(crate) async fn start(settings: Settings) -> Option<Self> {

@@ -37,12 +37,24 @@ pub(crate) fn server(variable: &str) -> executor::Result<String> {
 }
 
 pub(crate) async fn connect(url: &str, table: &str, slots: usize) -> executor::Result<Executor> {
-    executor::builder()
+    at(url, table, slots, None).await
+}
+
+/// The same, with a broker.
+pub(crate) async fn at(
+    url: &str,
+    table: &str,
+    slots: usize,
+    broker: Option<&str>,
+) -> executor::Result<Executor> {
+    let builder = executor::builder()
         .database_url(url)
         .table(table)
-        .slots(slots)
-        .connect()
-        .await
+        .slots(slots);
+    match broker {
+        None => builder.connect().await,
+        Some(broker) => builder.amqp_url(broker).connect().await,
+    }
 }
 
 /// Drops the tables of the round before.

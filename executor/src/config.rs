@@ -16,6 +16,10 @@ pub(crate) struct Config {
     pub(crate) schema: Option<String>,
     /// Where messages are heard, on PostgreSQL: the server itself, when a pooler is in between.
     pub(crate) listen_url: Option<DatabaseUrl>,
+    /// Where RabbitMQ is, if it hands out the programs.
+    pub(crate) amqp_url: Option<AmqpUrl>,
+    /// What the names of its queues begin with, in place of the table's name and a dot.
+    pub(crate) amqp_prefix: Option<String>,
     pub(crate) worker: WorkerConfig,
 }
 
@@ -108,6 +112,8 @@ impl Default for Config {
             table: TableName("programs".to_owned()),
             schema: None,
             listen_url: None,
+            amqp_url: None,
+            amqp_prefix: None,
             worker: WorkerConfig {
                 queues: vec![DEFAULT_QUEUE.to_owned()],
                 slots: 50,
@@ -150,6 +156,14 @@ impl Config {
         })?;
         set("EXECUTOR_LISTEN_URL", &mut |v| {
             config.listen_url = Some(v.parse()?);
+            Ok(())
+        })?;
+        set("AMQP_URL", &mut |v| {
+            config.amqp_url = Some(v.parse()?);
+            Ok(())
+        })?;
+        set("EXECUTOR_AMQP_PREFIX", &mut |v| {
+            config.amqp_prefix = Some(v.to_owned());
             Ok(())
         })?;
         let worker = &mut config.worker;
@@ -233,6 +247,14 @@ fn duration(text: &str) -> Result<Duration> {
             format!("{text:?} is no duration ({e}); write it like \"30s\" or \"5m\""),
         )
     })
+}
+
+/// The name of this machine, for display.
+pub(crate) fn host_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| "unknown".to_owned());
+    host.trim().to_owned()
 }
 
 /// Where the store is. Printing it leaves the password out.
@@ -342,19 +364,64 @@ impl FromStr for DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((scheme, rest)) = self.0.split_once("://") else {
-            return f.write_str(&self.0);
-        };
-        let authority = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
-        match authority.rfind('@') {
-            Some(at) if self.scheme() != Scheme::Sqlite => {
-                let user = authority[..at].split(':').next().unwrap_or_default();
-                // What follows a `?` may hold a password too.
-                let rest = rest[at..].split('?').next().unwrap_or_default();
-                write!(f, "{scheme}://{user}{rest}")
-            }
-            _ => f.write_str(&self.0),
+        match self.scheme() {
+            Scheme::Sqlite => f.write_str(&self.0),
+            _ => without_password(&self.0, f),
         }
+    }
+}
+
+fn without_password(url: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return f.write_str(url);
+    };
+    let authority = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
+    match authority.rfind('@') {
+        Some(at) => {
+            let user = authority[..at].split(':').next().unwrap_or_default();
+            // What follows a `?` may hold a password too.
+            let rest = rest[at..].split('?').next().unwrap_or_default();
+            write!(f, "{scheme}://{user}{rest}")
+        }
+        None => f.write_str(url),
+    }
+}
+
+/// Where RabbitMQ is. Printing it leaves the password out.
+#[derive(Clone)]
+pub(crate) struct AmqpUrl(String);
+
+impl AmqpUrl {
+    /// The URL with its password.
+    #[cfg(feature = "rabbitmq")]
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AmqpUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once("://") {
+            Some(("amqp" | "amqps", _)) => Ok(Self(text.to_owned())),
+            _ => Err(Error::new(
+                ErrorKind::Configuration,
+                "the URL of RabbitMQ must be amqp://user:password@host/vhost, or amqps:// with TLS",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for AmqpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        without_password(&self.0, f)
+    }
+}
+
+impl fmt::Debug for AmqpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -410,6 +477,11 @@ mod tests {
         assert_eq!(url.to_string(), "mysql://ada@db/app");
         let url: DatabaseUrl = "sqlite:a@b.db".parse().expect("a URL");
         assert_eq!(url.to_string(), "sqlite:a@b.db");
+        let url: AmqpUrl = "amqps://ada:secret@mq/%2f".parse().expect("a URL");
+        assert_eq!(
+            format!("{url:?} {url}"),
+            "amqps://ada@mq/%2f amqps://ada@mq/%2f"
+        );
     }
 
     #[test]

@@ -63,6 +63,7 @@
 //! - `sqlite` (default): the embedded store.
 //! - `postgres`: the store on PostgreSQL.
 //! - `mysql`: the store on MySQL and MariaDB.
+//! - `rabbitmq`: RabbitMQ hands the programs to the workers.
 //! - `cli` (default): the command line of `run()`.
 
 #![cfg_attr(
@@ -74,6 +75,9 @@
     )
 )]
 
+mod broker;
+#[cfg(any(feature = "server", feature = "rabbitmq"))]
+mod certificates;
 #[cfg(feature = "cli")]
 mod cli;
 mod config;
@@ -91,6 +95,8 @@ mod schedule;
 mod store;
 mod suggest;
 mod time;
+#[cfg(any(feature = "server", feature = "rabbitmq"))]
+mod url;
 mod worker;
 
 pub use config::UnknownJob;

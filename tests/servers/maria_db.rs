@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Settings, certificates, folder_with, home::Home, own::Engine, search_path};
+use super::{
+    Settings, certificates, folder_with,
+    home::Home,
+    own::{Engine, Keeper},
+    search_path,
+};
 use crate::Store;
 
 /// MariaDB.
@@ -17,8 +22,11 @@ pub struct MariaDb {
     server: PathBuf,
 }
 
-impl Engine for MariaDb {
+impl Keeper for MariaDb {
     const STORE: Store = Store::MySql;
+}
+
+impl Engine for MariaDb {
     const PACKAGE: &'static str = "mariadb-server";
     const ACCOUNT: &'static str = "mysql";
     const STOP: &'static str = "TERM";

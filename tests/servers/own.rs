@@ -21,8 +21,6 @@ const TRIES: u32 = 5;
 
 /// A make of servers.
 pub trait Engine: Sized {
-    /// What a store in it is called.
-    const STORE: Store;
     /// Its Debian package.
     const PACKAGE: &'static str;
     /// The account that it runs under where we are root.
@@ -52,11 +50,17 @@ pub trait Engine: Sized {
     fn url(addr: SocketAddr) -> String;
 }
 
+/// A make of servers in which a store may be.
+pub trait Keeper: Engine {
+    /// What a store in it is called.
+    const STORE: Store;
+}
+
 /// A server of a test's own.
 pub struct Own<E: Engine> {
     running: Option<Running>,
-    home: Home,
-    engine: E,
+    pub(super) home: Home,
+    pub(super) engine: E,
     port: u16,
     authority: Option<PathBuf>,
 }

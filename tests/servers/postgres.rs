@@ -5,7 +5,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{Settings, certificates, folder_with, home::Home, own::Engine, search_path};
+use super::{
+    Settings, certificates, folder_with,
+    home::Home,
+    own::{Engine, Keeper},
+    search_path,
+};
 use crate::Store;
 
 /// PostgreSQL.
@@ -14,8 +19,11 @@ pub struct Postgres {
     programs: PathBuf,
 }
 
-impl Engine for Postgres {
+impl Keeper for Postgres {
     const STORE: Store = Store::Postgres;
+}
+
+impl Engine for Postgres {
     const PACKAGE: &'static str = "postgresql";
     const ACCOUNT: &'static str = "postgres";
     const STOP: &'static str = "INT";

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use executor::{Executor, RunId};
-use executor_tests::{Engine, Fresh, Proxy, Working, until};
+use executor_tests::{Fresh, Keeper, Proxy, Working, until};
 
 use crate::{
     Make,

@@ -88,6 +88,8 @@ impl Creation {
         if follows {
             follow::created(&executor, run_id, wants_json).await
         } else {
+            // Workers of other processes are told before this one ends.
+            executor.inner().broker.flush().await;
             Ok(())
         }
     }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Executor;
 use crate::{
+    broker,
     config::{Config, UnknownJob, keep},
     error::Result,
     event::{ErrorHook, Event, Events},
@@ -89,6 +90,37 @@ impl Builder {
         let url = url.into();
         self.set(move |config| {
             config.listen_url = Some(url.parse()?);
+            Ok(())
+        })
+    }
+
+    /// Where RabbitMQ is (`AMQP_URL`), to hand programs to the workers: `amqp://user:password@host/vhost`,
+    /// or `amqps://` with TLS. The store stays the truth: without RabbitMQ, workers go on from there.
+    ///
+    /// ```no_run
+    /// # async fn test() -> executor::Result<()> {
+    /// let executor = executor::builder()
+    ///     .database_url("postgres://localhost/app")
+    ///     .amqp_url("amqp://guest:guest@localhost/%2f")
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn amqp_url(self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        self.set(move |config| {
+            config.amqp_url = Some(url.parse()?);
+            Ok(())
+        })
+    }
+
+    /// What the names of RabbitMQ's queues begin with (`EXECUTOR_AMQP_PREFIX`): `emails.` makes the queue
+    /// `default` one that is named `emails.default`. The table's name and a dot unless said otherwise, behind
+    /// the schema's where one is set.
+    pub fn amqp_prefix(self, prefix: impl Into<String>) -> Self {
+        let prefix = prefix.into();
+        self.set(move |config| {
+            config.amqp_prefix = Some(prefix);
             Ok(())
         })
     }
@@ -271,9 +303,11 @@ impl Builder {
         config.check()?;
         config.database_url = config.database_url.resolved();
         let store = store::connect(&config).await?;
+        let broker = broker::connect(&config, &store)?;
         Ok(Executor::new(
             config,
             store,
+            broker,
             self.states,
             Events::new(self.on_error),
         ))

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Executor;
 use crate::{
+    broker::{self, Broker},
     error::{Error, ErrorKind, Result},
     job::TxConnection,
     program::{Checked, IntoProgram},
@@ -186,7 +187,8 @@ impl Executor {
         if batch.is_empty() {
             return Ok(());
         }
-        let created = self.store().create(std::mem::take(batch)).await?;
+        let programs = std::mem::take(batch);
+        let created = broker::create(self.store(), &*self.0.broker, programs).await?;
         for (place, created) in places.drain(..).zip(created) {
             results[place] = created.map(Created::from);
         }
@@ -197,7 +199,7 @@ impl Executor {
         let creator = self
             .0
             .creator
-            .get_or_init(|| Creator::start(Arc::clone(&self.0.store)));
+            .get_or_init(|| Creator::start(Arc::clone(&self.0.store), Arc::clone(&self.0.broker)));
         creator.create(new_program(program)).await
     }
 }
@@ -226,10 +228,10 @@ pub(super) struct Creator(mpsc::Sender<Request>);
 type Request = (NewProgram, oneshot::Sender<Result<Created>>);
 
 impl Creator {
-    fn start(store: Arc<dyn Store>) -> Self {
+    fn start(store: Arc<dyn Store>, broker: Arc<dyn Broker>) -> Self {
         let (sender, receiver) = mpsc::channel(MOST);
         // It ends when the last handle is dropped.
-        tokio::spawn(group(store, receiver));
+        tokio::spawn(group(store, broker, receiver));
         Self(sender)
     }
 
@@ -246,12 +248,16 @@ impl Creator {
     }
 }
 
-async fn group(store: Arc<dyn Store>, mut requests: mpsc::Receiver<Request>) {
+async fn group(
+    store: Arc<dyn Store>,
+    broker: Arc<dyn Broker>,
+    mut requests: mpsc::Receiver<Request>,
+) {
     let mut batch = Vec::new();
     while requests.recv_many(&mut batch, MOST).await > 0 {
         let (programs, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         // A caller that has gone away does not wait for its answer.
-        match store.create(programs).await {
+        match broker::create(&*store, &*broker, programs).await {
             Ok(created) => {
                 for (answer, created) in answers.into_iter().zip(created) {
                     let _ = answer.send(created.map(Created::from));

@@ -26,6 +26,7 @@ pub use self::{
     schedules::Schedules,
 };
 use crate::{
+    broker::Broker,
     config::Config,
     error::{Error, ErrorKind, Result},
     event::{EventStream, Events},
@@ -60,6 +61,7 @@ pub struct Executor(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) broker: Arc<dyn Broker>,
     pub(crate) states: Arc<States>,
     pub(crate) events: Arc<Events>,
     /// Asks for a heartbeat now: something was stopped.
@@ -87,12 +89,14 @@ impl Executor {
     pub(crate) fn new(
         config: Config,
         store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
         states: States,
         events: Events,
     ) -> Self {
         Self(Arc::new(Inner {
             config,
             store,
+            broker,
             states: Arc::new(states),
             events: Arc::new(events),
             nudge: watch::Sender::new(()),
@@ -112,6 +116,7 @@ impl Executor {
         Self(Arc::new(Inner {
             config,
             store: Arc::clone(&self.0.store),
+            broker: Arc::clone(&self.0.broker),
             states: Arc::clone(&self.0.states),
             events: Arc::clone(&self.0.events),
             nudge: self.0.nudge.clone(),
@@ -133,11 +138,13 @@ impl Executor {
 
     /// Stops the workers that this handle and its clones have started, and waits until they have
     /// stopped: no program is claimed any more, running jobs end within the grace time, and leases
-    /// are given back. The handle can still create and show programs.
+    /// are given back. What this handle has created is announced to the workers of other processes by
+    /// then, where a broker does that. The handle can still create and show programs.
     pub async fn shutdown(&self) {
         self.0.stop.cancel();
         self.0.workers.close();
         self.0.workers.wait().await;
+        self.0.broker.flush().await;
     }
 
     /// The program of this run id.

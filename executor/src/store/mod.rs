@@ -24,7 +24,7 @@ mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(all(test, feature = "sqlite"))]
-mod suite;
+pub(crate) mod suite;
 mod write;
 
 use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
@@ -101,6 +101,12 @@ pub(crate) trait Store: ScheduleStore + Send + Sync + 'static {
 
     /// Stores programs. Each has a result of its own; all that succeed are durable together.
     fn create(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>>;
+
+    /// The same, where somebody else tells the workers: those of other processes are not woken.
+    fn create_quietly(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>>;
+
+    /// Wakes the workers, here and elsewhere: something may be due.
+    fn ring(&self);
 
     /// Stores programs on a connection of the application's, within its transaction.
     fn create_in<'a>(

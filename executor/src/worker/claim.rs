@@ -13,27 +13,17 @@ use tokio::task::JoinSet;
 use super::{
     Shared,
     decide::Tell,
+    dispatch::{Known, Next},
     program,
     slots::Load,
     tell::{Whose, tell},
 };
 use crate::{
+    broker::{Ask, By, Ear},
     error::Result,
     job::Registry,
     store::{ClaimRequest, Claimed, Killed, LimitedJob, LimitedRequest},
 };
-
-/// When to claim again.
-#[derive(Debug)]
-pub(super) enum Next {
-    /// As soon as a slot is free.
-    WhenFreed,
-    /// When something may have become due, or so much later; or, where something due had no room,
-    /// when some is freed.
-    WhenDue { at_most: Duration, or_freed: bool },
-    /// After a pause.
-    After(Duration),
-}
 
 /// The jobs that have a limit over all workers.
 pub(super) fn limited(registry: &Registry) -> Vec<LimitedJob> {
@@ -47,39 +37,59 @@ pub(super) fn limited(registry: &Registry) -> Vec<LimitedJob> {
     limited.collect()
 }
 
-/// Claims as much as there is capacity for: first of the jobs without a limit over all workers, and
-/// then of the others.
+/// Claims what the ear asks for, as far as there is capacity: first of the jobs without a limit over all
+/// workers, and then of the others.
 pub(super) async fn claim(
     shared: &Arc<Shared>,
     programs: &mut JoinSet<()>,
-    slow_poll: Duration,
+    ear: &mut (dyn Ear + '_),
+    known: &mut Known,
 ) -> Result<Next> {
     let (slots, bytes) = shared.slots.available();
     if slots == 0 || (bytes == 0 && !shared.slots.is_idle()) {
         return Ok(Next::WhenFreed);
     }
+    let due = known.next_due.is_some_and(|at| at <= Instant::now());
+    let Some(ask) = ear.ask(slots, due) else {
+        return Ok(Next::WhenHeard);
+    };
     let mut room = shared.slots.reserve_room();
-    let next = claim_reserved(shared, programs, slow_poll, &mut room).await;
+    let came = claim_reserved(shared, programs, &ask, &mut room).await;
     for (job, room) in room {
         shared.slots.return_room(job, room);
     }
-    next
+    let came = came?;
+    ear.answered(&ask, came.taken, came.more);
+    *known = Known {
+        next_due: came.next_due.map(|wait| Instant::now() + wait),
+        no_room: came.no_room,
+    };
+    Ok(Next::WhenHeard)
+}
+
+/// What a claim came to.
+struct Came {
+    taken: usize,
+    /// Whether more was due of the jobs without a limit over all workers.
+    more: bool,
+    next_due: Option<Duration>,
+    no_room: bool,
 }
 
 /// A claim with the room that was reserved for it, of which it leaves what it did not use.
 async fn claim_reserved(
     shared: &Arc<Shared>,
     programs: &mut JoinSet<()>,
-    slow_poll: Duration,
+    ask: &Ask,
     room: &mut [(&'static str, usize)],
-) -> Result<Next> {
-    let (slots, bytes) = shared.slots.available();
+) -> Result<Came> {
+    let (_, bytes) = shared.slots.available();
     let limited = shared.limited.iter().map(|job| job.name);
     let without_limited = |(job, _): &&(&'static str, usize)| !limited.clone().any(|it| it == *job);
     let request = ClaimRequest {
         worker: shared.id,
-        queues: shared.config.queues.clone(),
-        slots,
+        queues: ask.queues.clone(),
+        slots: ask.slots,
         bytes,
         lease: shared.config.lease,
         max_crashes: shared.config.max_crashes,
@@ -102,9 +112,17 @@ async fn claim_reserved(
     let suspect_from = request.suspect_from();
     let sent = Instant::now();
     let claimed = shared.store.claim(request).await?;
-    let mut at_most = slow_poll.min(claimed.next_due.unwrap_or(slow_poll));
-    let mut or_freed = start(shared, programs, claimed, room, sent);
-    let (slots, bytes) = shared.slots.available();
+    let (taken, more) = (claimed.programs.len(), claimed.more);
+    let mut came = Came {
+        taken,
+        more,
+        next_due: claimed.next_due,
+        // A claim by permits that has got them all says nothing of what is left.
+        no_room: more && (ask.by == By::Store || taken < ask.slots),
+    };
+    came.no_room |= start(shared, programs, claimed, room, sent);
+    let (free, bytes) = shared.slots.available();
+    let slots = free.min(ask.slots.saturating_sub(taken));
     if !shared.limited.is_empty() && slots > 0 && (bytes > 0 || shared.slots.is_idle()) {
         let with_room = |job: &LimitedJob| LimitedJob {
             room: room
@@ -115,7 +133,7 @@ async fn claim_reserved(
         };
         let request = LimitedRequest {
             worker: shared.id,
-            queues: shared.config.queues.clone(),
+            queues: ask.queues.clone(),
             slots,
             bytes,
             lease: shared.config.lease,
@@ -126,23 +144,20 @@ async fn claim_reserved(
         };
         let sent = Instant::now();
         let claimed = shared.store.claim_limited(request).await?;
-        let more = claimed.more;
         let next_due = match claimed.next_due {
             // Places for more are there, or programs that come back to take them.
-            None if more && !claimed.programs.is_empty() => Duration::ZERO,
-            next_due => next_due.unwrap_or(slow_poll),
+            None if claimed.more && !claimed.programs.is_empty() => Some(Duration::ZERO),
+            next_due => next_due,
         };
-        at_most = at_most.min(next_due);
-        or_freed |= start(shared, programs, claimed, room, sent);
+        came.next_due = came.next_due.into_iter().chain(next_due).min();
+        came.taken += claimed.programs.len();
+        came.no_room |= claimed.more;
+        came.no_room |= start(shared, programs, claimed, room, sent);
     }
-    Ok(Next::WhenDue {
-        at_most: at_most.max(Duration::from_millis(1)),
-        or_freed,
-    })
+    Ok(came)
 }
 
-/// Starts what was claimed; takes what it uses from the reserved room. Whether there is more, for
-/// which something must be freed.
+/// Starts what was claimed; takes what it uses from the reserved room. Whether a job has no room left.
 fn start(
     shared: &Arc<Shared>,
     programs: &mut JoinSet<()>,
@@ -162,6 +177,7 @@ fn start(
             step,
             job: &job,
             attempt: 1,
+            memory: None,
         };
         tell(shared, &whose, &Tell::Error(message));
     }
@@ -182,5 +198,5 @@ fn start(
         let lease = shared.running.add(program.fence, until);
         programs.spawn(program::run(Arc::clone(shared), program, lease, load, room));
     }
-    claimed.more || unused.iter().any(|(_, room)| *room == 0)
+    unused.iter().any(|(_, room)| *room == 0)
 }

@@ -1,6 +1,6 @@
 //! A worker: claims programs, runs their jobs, commits their steps.
 //!
-//! The dispatcher here takes capacity before work and claims no more than is free. Around it stand
+//! The dispatcher takes capacity before work and claims no more than is free. Around it stand
 //! the trades: the [`Committer`](committer::Committer) (group commit), the [`Heart`] (leases) and the
 //! [`Scheduler`] (programs that start by themselves).
 //! When the store is away, claims are tried again with growing pauses and running jobs go on.
@@ -11,6 +11,7 @@ mod body;
 mod claim;
 mod committer;
 mod decide;
+mod dispatch;
 mod embed;
 mod heart;
 mod outage;
@@ -24,13 +25,12 @@ mod slots;
 mod tell;
 mod tx;
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    claim::Next,
     committer::{Committer, Pending},
     decide::Cause,
     heart::Heart,
@@ -42,13 +42,14 @@ use self::{
     slots::Slots,
 };
 use crate::{
-    config::{UnknownJob, WorkerConfig},
+    broker::Broker,
+    config::{UnknownJob, WorkerConfig, host_name},
     error::{Error, ErrorKind, Result},
     event::Events,
     handle::Inner,
     job::{Registry, States},
     retry::back_off,
-    store::{KnownJobs, LimitedJob, Listener, Store, WorkerId, WorkerRecord},
+    store::{KnownJobs, LimitedJob, Store, WorkerId, WorkerRecord},
 };
 
 /// What a worker's tasks share.
@@ -58,6 +59,7 @@ struct Shared {
     registry: &'static Registry,
     states: Arc<States>,
     store: Arc<dyn Store>,
+    broker: Arc<dyn Broker>,
     slots: Arc<Slots>,
     outage: Arc<Outage>,
     running: Arc<Running>,
@@ -132,6 +134,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         registry,
         states: Arc::clone(&inner.states),
         store: Arc::clone(&inner.store),
+        broker: Arc::clone(&inner.broker),
         slots,
         outage,
         running,
@@ -161,7 +164,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         scheduler.spawn(Scheduler::new(inner, scheduled, &shared).run());
     }
     let mut programs = JoinSet::new();
-    dispatch(&shared, &mut programs, shutdown).await;
+    dispatch::until(&shared, &mut programs, shutdown).await;
     // What it has not done, another one does, or a later round.
     pruner.abort();
     wind_down(&shared, &mut programs, &given_up).await;
@@ -250,66 +253,13 @@ async fn register(
 }
 
 fn record(id: WorkerId, config: &WorkerConfig) -> WorkerRecord {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .or_else(|_| std::env::var("HOSTNAME"))
-        .unwrap_or_else(|_| "unknown".to_owned());
     WorkerRecord {
         id,
-        host: host.trim().to_owned(),
+        host: host_name(),
         pid: std::process::id(),
         queues: config.queues.clone(),
         slots: config.slots,
         lease: config.lease,
-    }
-}
-
-/// Claims and starts programs until the shutdown.
-async fn dispatch(
-    shared: &Arc<Shared>,
-    programs: &mut JoinSet<()>,
-    shutdown: impl Future<Output = ()>,
-) {
-    let mut shutdown = std::pin::pin!(shutdown);
-    let mut listener = shared.store.listener();
-    let mut failed = 0u32;
-    loop {
-        while programs.try_join_next().is_some() {}
-        if poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await {
-            return;
-        }
-        // What changes from here on, the claim may not have seen.
-        listener.mark();
-        // A claim is never dropped half way: a shutdown waits for it, and what it took is given
-        // back.
-        let slow_poll = listener.slow_poll();
-        let pause = match claim::claim(shared, programs, slow_poll).await {
-            Ok(next) => {
-                shared.outage.is_over(Trade::Claims);
-                failed = 0;
-                next
-            }
-            Err(error) => {
-                shared.outage.begins(Trade::Claims, &error);
-                failed += 1;
-                Next::After(back_off(failed))
-            }
-        };
-        tokio::select! {
-            biased;
-            () = &mut shutdown => return,
-            () = wait(shared, &mut *listener, pause) => {}
-        }
-    }
-}
-
-async fn wait(shared: &Shared, listener: &mut (dyn Listener + '_), next: Next) {
-    match next {
-        Next::WhenFreed => shared.slots.freed().await,
-        Next::WhenDue { at_most, or_freed } => tokio::select! {
-            () = listener.changed(at_most) => {}
-            () = shared.slots.freed(), if or_freed => {}
-        },
-        Next::After(pause) => tokio::time::sleep(pause).await,
     }
 }
 

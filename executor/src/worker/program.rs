@@ -68,6 +68,7 @@ pub(super) async fn run(
                 step: 0,
                 job: "",
                 attempt: 1,
+                memory: None,
             };
             let written = program.record.write(Change::Fail { failure }).await;
             if written == Written::Committed {
@@ -278,6 +279,7 @@ fn whose<'a>(program: &'a Program, at: &At<'a>) -> Whose<'a> {
         step: at.step,
         job: at.job,
         attempt: at.retried + 1,
+        memory: Some(&program.record.memory),
     }
 }
 

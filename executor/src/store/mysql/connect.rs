@@ -18,9 +18,11 @@ use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts, prelude::Querya
 use rustls::{CertificateError, RootCertStore, crypto::CryptoProvider};
 
 use crate::{
+    certificates,
     config::Config,
     error::{Error, ErrorKind, Result},
-    store::server::{Purpose, certificates, url},
+    store::server::Purpose,
+    url,
 };
 
 /// Where the server is, and how it is spoken to.

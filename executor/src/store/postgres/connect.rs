@@ -20,9 +20,10 @@ use tokio_postgres::{NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
+    certificates,
     config::Config,
     error::{Error, ErrorKind, Result},
-    store::server::{certificates, url},
+    url,
 };
 
 /// Where the server is, and how it is spoken to.

@@ -25,21 +25,41 @@ pub(super) async fn create<D: Database>(
     store: &Arc<Inner<D>>,
     programs: &[NewProgram],
 ) -> Result<Vec<Result<Created>>> {
+    let mut turn = store.bell.turn(store);
+    let had_turn = turn.is_some();
+    let (created, keyed) = in_turn(store, programs, &mut turn).await?;
+    let told = had_turn && turn.is_none();
+    drop(turn);
+    if !told || keyed {
+        store.bell.ring(store);
+    }
+    Ok(created)
+}
+
+/// The same, and tells nobody.
+pub(super) async fn create_quietly<D: Database>(
+    store: &Arc<Inner<D>>,
+    programs: &[NewProgram],
+) -> Result<Vec<Result<Created>>> {
+    let (created, _) = in_turn(store, programs, &mut None).await?;
+    Ok(created)
+}
+
+/// Stores programs; also whether some have a unique key, of which nobody was told yet.
+async fn in_turn<D: Database>(
+    store: &Inner<D>,
+    programs: &[NewProgram],
+    turn: &mut Option<Turn<D>>,
+) -> Result<(Vec<Result<Created>>, bool)> {
     let (keyed, free): (Vec<_>, Vec<_>) = programs
         .iter()
         .partition(|program| program.program.options.is_keyed());
-    let mut turn = store.bell.turn(store);
-    let had_turn = turn.is_some();
-    let mut created = store_all(store, &free, &mut turn).await?;
-    let told = had_turn && turn.is_none();
-    drop(turn);
+    let mut created = store_all(store, &free, turn).await?;
+    let any_keyed = !keyed.is_empty();
     created.extend(store_all(store, &keyed, &mut None).await?);
     if keyed.iter().any(|new| new.program.options.replace) {
         // One that waited may be due at another time now.
         store.will_be_due(Duration::ZERO);
-    }
-    if !told || !keyed.is_empty() {
-        store.bell.ring(store);
     }
     // Back into the order in which they came.
     let (mut free, mut keyed) = {
@@ -53,7 +73,7 @@ pub(super) async fn create<D: Database>(
         };
         next.unwrap_or_else(|| Err(not_stored()))
     });
-    Ok(in_order.collect())
+    Ok((in_order.collect(), any_keyed))
 }
 
 /// Stores programs on a connection of the application's: they are there if its transaction commits.

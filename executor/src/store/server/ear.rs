@@ -45,8 +45,16 @@ impl<D: Database> Turn<D> {
 
 impl<D: Database> Drop for Turn<D> {
     fn drop(&mut self) {
-        if let Some(store) = &self.0 {
-            store.bell.telling.store(false, Ordering::Release);
+        let Some(store) = self.0.take() else {
+            return;
+        };
+        store.bell.telling.store(false, Ordering::Release);
+        // What others have left to whoever had the turn.
+        let left = store.bell.news.load(Ordering::Acquire);
+        if let (true, Ok(runtime)) = (left, tokio::runtime::Handle::try_current())
+            && !store.bell.telling.swap(true, Ordering::AcqRel)
+        {
+            runtime.spawn(async move { store.bell.tell(&store).await });
         }
     }
 }

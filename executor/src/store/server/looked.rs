@@ -19,6 +19,8 @@ pub(super) struct Looked {
     next_due: Option<tokio::time::Instant>,
     /// How far the jobs' programs were taken, as long as claims come back full.
     floors: Vec<Floor>,
+    /// The queues to which they belong.
+    queues: Vec<String>,
     from_the_beginning: Option<tokio::time::Instant>,
     /// How many claims in a row have got nothing of what others were taking.
     in_vain: u32,
@@ -118,12 +120,13 @@ impl<D: Database> Inner<D> {
 
     /// Where the next claim looks from: a busy one goes on where the last one has stopped, and looks
     /// from the beginning now and then, for what has a better place.
-    pub(super) fn floors(&self) -> Vec<Floor> {
+    pub(super) fn floors(&self, queues: &[String]) -> Vec<Floor> {
         const EVERY: Duration = Duration::from_millis(500);
         let mut looked = self.looked();
         let now = tokio::time::Instant::now();
-        if looked.from_the_beginning.is_none_or(|at| now - at >= EVERY) {
+        if looked.from_the_beginning.is_none_or(|at| now - at >= EVERY) || looked.queues != queues {
             looked.floors.clear();
+            looked.queues = queues.to_vec();
         }
         if looked.floors.is_empty() {
             looked.from_the_beginning = Some(now);

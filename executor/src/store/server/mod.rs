@@ -7,7 +7,6 @@
 //! Claims, commits and everything else have their own lanes of connections, so that none waits for
 //! another.
 
-pub(super) mod certificates;
 #[cfg(test)]
 mod cleared;
 mod commit;
@@ -19,7 +18,6 @@ mod pool;
 mod schedules;
 mod session;
 mod tx;
-pub(super) mod url;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -198,13 +196,6 @@ impl<D: Database> ServerStore<D> {
     }
 }
 
-impl<D: Database> ServerStore<D> {
-    /// Wakes those who wait for something to do, here and elsewhere.
-    fn ring(&self) {
-        self.0.bell.ring(&self.0);
-    }
-}
-
 impl<D: Database> Store for ServerStore<D> {
     fn migrate(&self) -> StoreFuture<'_, Vec<String>> {
         // As long as it takes: an index over a large table is not made in a minute.
@@ -228,6 +219,14 @@ impl<D: Database> Store for ServerStore<D> {
         Box::pin(async move { create::create(&self.0, &programs).await })
     }
 
+    fn create_quietly(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>> {
+        Box::pin(async move { create::create_quietly(&self.0, &programs).await })
+    }
+
+    fn ring(&self) {
+        self.0.bell.ring(&self.0);
+    }
+
     fn create_in<'a>(
         &'a self,
         conn: &'a mut (dyn Any + Send),
@@ -245,7 +244,7 @@ impl<D: Database> Store for ServerStore<D> {
             let began = tokio::time::Instant::now();
             let look = self.0.looks();
             let slots = self.0.looked().slots(&request);
-            let floors = self.0.floors();
+            let floors = self.0.floors(&request.queues);
             let request = ClaimRequest {
                 slots,
                 floors,

@@ -59,7 +59,7 @@ impl<D: Database> ScheduleStore for ServerStore<D> {
                 Ok(true)
             })?;
             if filled {
-                self.ring();
+                crate::store::Store::ring(self);
             }
             Ok(filled)
         })

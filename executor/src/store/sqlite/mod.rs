@@ -140,12 +140,6 @@ impl SqliteStore {
             Failure::Sql(error) => connection::explain(&self.path, error),
         }
     }
-
-    /// Wakes those who wait for something to do.
-    fn ring(&self) {
-        self.changes
-            .send_modify(|count| *count = count.wrapping_add(1));
-    }
 }
 
 impl Store for SqliteStore {
@@ -172,6 +166,15 @@ impl Store for SqliteStore {
             self.ring();
             Ok(created)
         })
+    }
+
+    fn create_quietly(&self, programs: Vec<NewProgram>) -> StoreFuture<'_, Vec<Result<Created>>> {
+        Box::pin(self.write(async move |s| create::create(s, &programs)))
+    }
+
+    fn ring(&self) {
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     fn create_in<'a>(

@@ -39,7 +39,7 @@ impl ScheduleStore for SqliteStore {
             });
             let filled = filled.await?;
             if filled {
-                self.ring();
+                crate::store::Store::ring(self);
             }
             Ok(filled)
         })

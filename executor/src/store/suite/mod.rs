@@ -75,9 +75,9 @@ pub(in crate::store) use exercise;
 
 /// The URL of the server that this variable names. In CI it must be there; elsewhere the test is
 /// left out, and `scripts/test` says so at its end.
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "rabbitmq"))]
 #[allow(clippy::print_stdout, reason = "it is shown where a test fails")]
-pub(in crate::store) fn server(variable: &str) -> Option<String> {
+pub(crate) fn server(variable: &str) -> Option<String> {
     let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
     assert!(
         url.is_some() || std::env::var_os("CI").is_none(),
@@ -235,7 +235,7 @@ impl Stage {
     }
 }
 
-fn new_program(jobs: &[&'static str], options: Options) -> NewProgram {
+pub(crate) fn new_program(jobs: &[&'static str], options: Options) -> NewProgram {
     let program = Checked {
         jobs: jobs.iter().map(|job| (*job).into()).collect(),
         program_data: "{}".to_owned(),

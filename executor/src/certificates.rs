@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 ///
 /// # Errors
 /// What is wrong with the URL, in words that go on after "the database URL".
-pub(in crate::store) fn authorities(
+pub(crate) fn authorities(
     option: &str,
     file: Option<&str>,
 ) -> Result<Vec<CertificateDer<'static>>, String> {

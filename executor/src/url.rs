@@ -1,7 +1,7 @@
-//! Options of a database URL that are ours, and not the driver's.
+//! Options of a URL that are ours, and not the driver's.
 
 /// The URL without these options, and what they were; an option may have several names.
-pub(in crate::store) fn without<const N: usize>(
+pub(crate) fn without<const N: usize>(
     url: &str,
     names: [&[&str]; N],
 ) -> (String, [Option<String>; N]) {
@@ -21,7 +21,7 @@ pub(in crate::store) fn without<const N: usize>(
 }
 
 /// A text out of a URL.
-pub(in crate::store) fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

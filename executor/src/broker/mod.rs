@@ -1,0 +1,148 @@
+//! The broker: what tells workers that programs are runnable.
+//!
+//! The store is the truth, a broker only rings the bell. What it says is a permit to claim, and no
+//! address: the claim takes the best that is due. So a word that is lost, doubled, late or somebody
+//! else's changes nothing, and behind each ear the store is looked at by itself.
+//!
+//! Two can do it: the store itself ([`database`]), and RabbitMQ.
+
+mod database;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+#[cfg(all(test, feature = "sqlite"))]
+mod suite;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use crate::{
+    config::{Config, DEFAULT_QUEUE},
+    error::Result,
+    program::Start,
+    run_id::RunId,
+    store::{Created, NewProgram, Store, WorkerRecord},
+};
+
+/// The broker that the configuration names.
+///
+/// # Errors
+/// Its URL is wrong, or its feature is not compiled in.
+pub(crate) fn connect(config: &Config, store: &Arc<dyn Store>) -> Result<Arc<dyn Broker>> {
+    match &config.amqp_url {
+        None => Ok(Arc::new(database::Database)),
+        Some(url) => over_amqp(config, url, store),
+    }
+}
+
+#[cfg(feature = "rabbitmq")]
+use self::rabbitmq::open as over_amqp;
+
+#[cfg(not(feature = "rabbitmq"))]
+fn over_amqp(
+    _: &Config,
+    url: &crate::config::AmqpUrl,
+    _: &Arc<dyn Store>,
+) -> Result<Arc<dyn Broker>> {
+    use crate::error::{Error, ErrorKind};
+    Err(Error::new(
+        ErrorKind::Configuration,
+        format!(
+            "this build has no RabbitMQ for {url}; add the feature \"rabbitmq\" to the dependency on \
+             executor, or unset AMQP_URL"
+        ),
+    ))
+}
+
+/// Stores programs, and has the workers told of them. It returns when they are durable, and waits for no
+/// broker.
+pub(crate) async fn create(
+    store: &dyn Store,
+    broker: &dyn Broker,
+    programs: Vec<NewProgram>,
+) -> Result<Vec<Result<Created>>> {
+    if !broker.takes() {
+        return store.create(programs).await;
+    }
+    let queues: Vec<Option<Box<str>>> = programs.iter().map(runnable_in).collect();
+    let created = store.create_quietly(programs).await?;
+    for (queue, created) in queues.into_iter().zip(&created) {
+        if let (Some(queue), Ok(created)) = (queue, created)
+            && !created.existed
+        {
+            broker.announce(Announcement {
+                queue,
+                run_id: created.run_id.clone(),
+            });
+        }
+    }
+    Ok(created)
+}
+
+/// The queue of a program that is due at once.
+fn runnable_in(new: &NewProgram) -> Option<Box<str>> {
+    let options = &new.program.options;
+    let queue = options.queue.clone();
+    matches!(options.start, Start::Now).then(|| queue.unwrap_or_else(|| DEFAULT_QUEUE.into()))
+}
+
+/// That a program is runnable, and durable.
+#[derive(Clone, Debug)]
+pub(crate) struct Announcement {
+    pub(crate) queue: Box<str>,
+    /// For people who look at it.
+    pub(crate) run_id: RunId,
+}
+
+pub(crate) type BrokerFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// What tells workers that programs are runnable.
+pub(crate) trait Broker: Send + Sync + 'static {
+    /// Whether it takes announcements now; else the store tells by itself.
+    fn takes(&self) -> bool;
+
+    /// Tells the workers of that queue. Never waits; what can't be told is found in the store.
+    fn announce(&self, announcement: Announcement);
+
+    /// Waits until all is told that was announced, and not for long.
+    fn flush(&self) -> BrokerFuture<'_>;
+
+    /// The ear of a worker.
+    fn ear<'a>(&self, store: &'a dyn Store, worker: &WorkerRecord) -> Box<dyn Ear + 'a>;
+}
+
+/// What a worker hears: what its next claim may take, and when that is.
+pub(crate) trait Ear: Send {
+    /// What the next claim may take, of so many free slots; `None`: there is nothing to claim for.
+    /// `due`: something has become due by itself. What is heard from here on counts for the claim after it.
+    fn ask(&mut self, free: usize, due: bool) -> Option<Ask>;
+
+    /// What the claim came to that was made for this; not called for one that has failed.
+    fn answered(&mut self, ask: &Ask, taken: usize, more: bool);
+
+    /// No slot is free for as long as this is waited for. Never ends.
+    fn full(&mut self) -> BrokerFuture<'_>;
+
+    /// How far away the next look for something due is at most.
+    fn slow_poll(&self) -> Duration;
+
+    /// Waits until there may be something to ask for, and not longer than the time.
+    fn heard(&mut self, at_most: Duration) -> BrokerFuture<'_>;
+}
+
+/// What a claim may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// Of which queues, and so many.
+    pub(crate) queues: Vec<String>,
+    pub(crate) slots: usize,
+    /// By permits, or whatever there is.
+    pub(crate) by: By,
+}
+
+/// Why a claim is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The broker has handed out a permit for each.
+    Permits,
+    /// The store is looked at by itself.
+    Store,
+}

@@ -1,0 +1,258 @@
+//! What goes on on a connection that announces: batches on their way, and which queues are there.
+
+use std::{collections::HashMap, pin::pin, time::Duration};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    message,
+    queues::{self, Names, Sort},
+    relay::{Burial, Order, Own},
+    trouble::Part,
+};
+use crate::{
+    broker::Announcement,
+    error::{Error, ErrorKind, Result},
+};
+
+/// Batches that wait for their confirms at most.
+const WINDOW: usize = 8;
+/// How long RabbitMQ may take to confirm.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What became of a batch.
+pub(super) struct Sent {
+    number: u64,
+    /// Where a message came back: the queue is gone.
+    returned: Vec<ShortString>,
+    /// Who waits for it.
+    done: Option<oneshot::Sender<()>>,
+}
+
+pub(super) struct Session<'a> {
+    own: &'a Own,
+    connection: &'a Connection,
+    channel: Channel,
+    /// The queues that are there; none where RabbitMQ refuses.
+    declared: HashMap<String, Option<ShortString>>,
+    under_way: FuturesUnordered<BoxFuture<'a, Result<Sent>>>,
+    unconfirmed: u64,
+    flushes: Vec<oneshot::Sender<()>>,
+}
+
+/// A message on its way.
+struct Message {
+    queue: ShortString,
+    body: Vec<u8>,
+    properties: BasicProperties,
+}
+
+impl<'a> Session<'a> {
+    pub(super) async fn begin(own: &'a Own, connection: &'a Connection) -> Result<Self> {
+        let begun = async {
+            let channel = connection.create_channel().await?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await?;
+            Ok::<_, Error>(channel)
+        };
+        Ok(Self {
+            own,
+            connection,
+            channel: timeout(PATIENCE, begun).await.map_err(|_| silent())??,
+            declared: HashMap::new(),
+            under_way: FuturesUnordered::new(),
+            unconfirmed: 0,
+            flushes: Vec::new(),
+        })
+    }
+
+    /// Whether another batch may be sent on its way.
+    pub(super) fn has_room(&self) -> bool {
+        self.under_way.len() < WINDOW
+    }
+
+    /// The next batch that was confirmed, where some are under way.
+    pub(super) async fn next(&mut self) -> Option<Result<Sent>> {
+        self.under_way.next().await
+    }
+
+    /// Announcements that were sent, and not confirmed.
+    pub(super) fn unconfirmed(&self) -> u64 {
+        self.unconfirmed
+    }
+
+    /// Sends a batch on its way; its confirms are awaited later.
+    pub(super) async fn send(&mut self, batch: &mut Vec<Order>) -> Result<()> {
+        let mut messages = Vec::with_capacity(batch.len());
+        let mut refused = 0;
+        for order in batch.drain(..) {
+            match order {
+                Order::Announce(Announcement { queue, run_id }) => {
+                    let name = self.own.names.of(&queue);
+                    match self.declared(name, Sort::Programs).await? {
+                        Some(queue) => messages.push(Message {
+                            queue,
+                            body: message::write(&run_id),
+                            properties: persistent().with_content_type("application/json".into()),
+                        }),
+                        None => refused += 1,
+                    }
+                }
+                Order::Bury(burial) => self.bury(burial).await?,
+                Order::Flush(done) => self.flushes.push(done),
+            }
+        }
+        self.own.let_go(refused);
+        if !messages.is_empty() {
+            self.publish(messages, None);
+        }
+        Ok(())
+    }
+
+    async fn bury(&mut self, burial: Burial) -> Result<()> {
+        let name = Names::dead(&burial.name);
+        let mut headers = FieldTable::default();
+        let text = |text: String| AMQPValue::LongString(text.into());
+        headers.insert("x-reason".into(), text(burial.reason));
+        headers.insert("x-queue".into(), text(burial.name));
+        if let Some(queue) = self.declared(name, Sort::Dead).await? {
+            let dead = Message {
+                queue,
+                body: burial.body,
+                properties: persistent().with_headers(headers),
+            };
+            self.publish(vec![dead], Some(burial.done));
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, messages: Vec<Message>, done: Option<oneshot::Sender<()>>) {
+        self.unconfirmed += messages.len() as u64;
+        let sending = publish(self.connection, self.channel.clone(), messages, done);
+        self.under_way.push(Box::pin(sending));
+    }
+
+    /// The queue, once it is there; `None`: RabbitMQ refuses it.
+    async fn declared(&mut self, name: String, sort: Sort) -> Result<Option<ShortString>> {
+        if let Some(known) = self.declared.get(&name) {
+            return Ok(known.clone());
+        }
+        let part = Part::Queue(name.clone());
+        let asked = timeout(PATIENCE, queues::declare(self.connection, &name, sort));
+        let queue = match asked.await.map_err(|_| silent())? {
+            Ok(()) => {
+                self.own.trouble.is_over(&part);
+                Some(ShortString::from(name.as_str()))
+            }
+            Err(error) if !self.connection.status().connected() => return Err(error),
+            Err(error) => {
+                self.own.trouble.begins(part, &error);
+                None
+            }
+        };
+        self.declared.insert(name, queue.clone());
+        Ok(queue)
+    }
+
+    pub(super) fn has_sent(&mut self, sent: Sent) {
+        self.unconfirmed -= sent.number;
+        for name in &sent.returned {
+            self.declared.remove(name.as_str());
+        }
+        self.own.let_go(sent.returned.len() as u64);
+        if let (Some(done), true) = (sent.done, sent.returned.is_empty()) {
+            // A worker that has stopped does not wait any more.
+            let _ = done.send(());
+        }
+    }
+
+    /// Tells those who wait until all is told.
+    pub(super) fn answer(&mut self) {
+        if self.under_way.is_empty() {
+            for flush in self.flushes.drain(..) {
+                let _ = flush.send(());
+            }
+        }
+    }
+
+    /// Waits for what is under way, when nobody is there any more.
+    pub(super) async fn finish(&mut self) -> Result<()> {
+        while let Some(sent) = self.under_way.next().await {
+            self.has_sent(sent?);
+        }
+        self.answer();
+        Ok(())
+    }
+}
+
+fn persistent() -> BasicProperties {
+    const PERSISTENT: u8 = 2;
+    BasicProperties::default().with_delivery_mode(PERSISTENT)
+}
+
+fn silent() -> Error {
+    let message = format!("RabbitMQ has not answered within {PATIENCE:?}");
+    Error::new(ErrorKind::Store, message)
+}
+
+/// Publishes messages, and waits for their confirms: not for ever, but as long as RabbitMQ says that it
+/// takes nothing now.
+async fn publish(
+    connection: &Connection,
+    channel: Channel,
+    messages: Vec<Message>,
+    done: Option<oneshot::Sender<()>>,
+) -> Result<Sent> {
+    let number = messages.len() as u64;
+    let mut confirmed = pin!(confirmed(&channel, messages));
+    loop {
+        match timeout(PATIENCE, &mut confirmed).await {
+            Ok(Ok(returned)) => {
+                return Ok(Sent {
+                    number,
+                    returned,
+                    done,
+                });
+            }
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) if connection.status().blocked() => {}
+            Err(_) => return Err(silent()),
+        }
+    }
+}
+
+/// Publishes, and gives the queues of those that came back.
+async fn confirmed(channel: &Channel, messages: Vec<Message>) -> lapin::Result<Vec<ShortString>> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let mut confirms = Vec::with_capacity(messages.len());
+    for Message {
+        queue,
+        body,
+        properties,
+    } in messages
+    {
+        let published = channel
+            .basic_publish("".into(), queue.clone(), options, &body, properties)
+            .await?;
+        confirms.push((queue, published));
+    }
+    let mut returned = Vec::new();
+    for (queue, confirm) in confirms {
+        match confirm.await? {
+            Confirmation::Ack(None) => {}
+            // Come back, or refused: a queue that is full, or on its way out.
+            _ => returned.push(queue),
+        }
+    }
+    Ok(returned)
+}
