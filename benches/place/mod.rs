@@ -65,6 +65,7 @@ pub(crate) fn clear(url: &str, table: &str, store: Store) -> executor::Result<()
         "_queues",
         "_unique",
         "_schedules",
+        "_carriers",
         "_limits",
         "_holds",
         "_parked",
