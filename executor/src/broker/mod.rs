@@ -66,7 +66,7 @@ pub(crate) async fn create(
     let created = store.create_quietly(programs).await?;
     for (queue, created) in queues.into_iter().zip(&created) {
         if let (Some(queue), Ok(created)) = (queue, created)
-            && !created.existed
+            && (!created.existed || created.replaced)
         {
             broker.announce(Announcement {
                 queue,

@@ -3,7 +3,9 @@
 use super::{Begin, Database, PATIENCE, ServerStore, create, verb};
 use crate::{
     schedule::StoredSchedule,
-    store::{Declared, Filling, ScheduleStore, SetSchedule, StoreFuture, WorkerId, sql::schedules},
+    store::{
+        Declared, Filling, ScheduleStore, SetSchedule, Store, StoreFuture, WorkerId, sql::schedules,
+    },
 };
 
 impl<D: Database> ScheduleStore for ServerStore<D> {
@@ -59,7 +61,7 @@ impl<D: Database> ScheduleStore for ServerStore<D> {
                 Ok(true)
             })?;
             if filled {
-                crate::store::Store::ring(self);
+                self.ring();
             }
             Ok(filled)
         })

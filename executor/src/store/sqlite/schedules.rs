@@ -3,7 +3,9 @@
 use super::{SqliteStore, create};
 use crate::{
     schedule::StoredSchedule,
-    store::{Declared, Filling, ScheduleStore, SetSchedule, StoreFuture, WorkerId, sql::schedules},
+    store::{
+        Declared, Filling, ScheduleStore, SetSchedule, Store, StoreFuture, WorkerId, sql::schedules,
+    },
 };
 
 impl ScheduleStore for SqliteStore {
@@ -39,7 +41,7 @@ impl ScheduleStore for SqliteStore {
             });
             let filled = filled.await?;
             if filled {
-                crate::store::Store::ring(self);
+                self.ring();
             }
             Ok(filled)
         })
