@@ -39,7 +39,7 @@ async fn need_file(path: String) -> Result<(), JobError> {
 /// Runs until there is such a file.
 #[job]
 async fn wait_for_file(path: String, mut looked: Saved<u32>) -> Result<(), JobError> {
-    looked.set(1).await?;
+    looked.set(*looked + 1).await?;
     while !Path::new(&path).exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

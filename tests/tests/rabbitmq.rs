@@ -196,6 +196,7 @@ async fn a_full_worker_leaves_the_messages_to_others() {
         .await
         .expect("an executor");
     let working = Working::start(&executor);
+    stage.is_consumed("default").await;
     let held: Vec<_> = [executor.create(Wait).await, executor.create(Wait).await].into();
     let held: Vec<RunId> = held
         .into_iter()

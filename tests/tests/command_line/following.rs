@@ -233,6 +233,11 @@ async fn a_signal_lets_jobs_end_and_a_second_does_not() {
     // Without a command it works.
     let mut worker = app.command(&[]).spawn().expect("it starts");
     let first = app.reaches(&run_id, "running").await["worker"].clone();
+    until("the job has begun", async || {
+        let program = app.json(&["show", &run_id, "--json"]).await;
+        program["job_data"]["wait_for_file"]["looked"] == 1
+    })
+    .await;
     let mut stderr = worker.stderr.take().expect("piped");
     signal(&worker, "INT").await;
     read_until(&mut stderr, "asked to end; a second signal ends at once").await;
@@ -242,7 +247,8 @@ async fn a_signal_lets_jobs_end_and_a_second_does_not() {
     let mut worker = app.work();
     until("somebody has taken it over", async || {
         let program = app.json(&["show", &run_id, "--json"]).await;
-        program["state"] == "running" && program["worker"] != first
+        let begun = program["job_data"]["wait_for_file"]["looked"] == 2;
+        program["state"] == "running" && program["worker"] != first && begun
     })
     .await;
     signal(&worker, "TERM").await;
@@ -259,6 +265,12 @@ async fn an_interrupted_start_leaves_the_program_to_the_next() {
     let mut child = app.command(&start).spawn().expect("it starts");
     let mut stderr = child.stderr.take().expect("piped");
     read_until(&mut stderr, "running 1/2 wait_for_file").await;
+    // It is claimed; a body that has not begun by then would not begin.
+    until("the job has begun", async || {
+        let list = app.json(&["list", "--json"]).await;
+        list[0]["job_data"]["wait_for_file"]["looked"] == 1
+    })
+    .await;
     signal(&child, "INT").await;
     read_until(&mut stderr, "a second signal ends at once").await;
     app.touch("end");
