@@ -250,3 +250,25 @@ async fn thirty_two_creators_of_one_key_make_one_program() {
         .expect_err("its key is taken");
     assert!(error.to_string().contains(last.run_id.as_str()), "{error}");
 }
+
+/// In a runtime of one thread, as this one is.
+#[tokio::test]
+async fn who_gives_up_waiting_for_the_store_harms_nobody() {
+    let stage = Stage::set(|builder| builder).await;
+    let run_id = stage.create(marked("it")).await;
+    for _ in 0..100 {
+        tokio::select! {
+            biased;
+            found = stage.executor.get(&run_id) => drop(found.expect("read")),
+            () = tokio::task::yield_now() => {}
+        }
+        tokio::select! {
+            biased;
+            changed = stage.executor.pause("another") => drop(changed.expect("written")),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let working = Working::start(&stage.executor);
+    stage.all_finish(&[run_id]).await;
+    working.stop().await;
+}

@@ -1,6 +1,6 @@
 //! How a worker hears that something may be due.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use diesel::{QueryableByName, RunQueryDsl, sql_types::BigInt};
 use tokio::{sync::watch, time::Instant};
@@ -55,24 +55,31 @@ impl Ear<'_> {
     /// Whether another connection has changed the file since the last look.
     async fn changed_elsewhere(&mut self) -> bool {
         // A transaction that is open changes nothing before it ends.
-        let Ok(mut writer) = self.store.writer.try_lock() else {
+        let Ok(mut writer) = Arc::clone(&self.store.writer).try_lock_owned() else {
             return false;
         };
-        let Some(writer) = writer.as_mut() else {
+        if writer.is_none() {
             return true;
-        };
-        let version = writer
-            .spawn_blocking(|conn| {
+        }
+        let version = super::to_its_end(async move {
+            let Some(writer) = writer.as_mut() else {
+                return Ok(None);
+            };
+            let version = writer.spawn_blocking(|conn| {
                 #[derive(QueryableByName)]
                 struct Version {
                     #[diesel(sql_type = BigInt)]
                     data_version: i64,
                 }
                 diesel::sql_query("PRAGMA data_version").get_result::<Version>(conn)
-            })
-            .await;
+            });
+            Ok(Some(version.await?.data_version))
+        });
+        let version = version.await;
         // A file that cannot be read now is looked at again, and the claim will say what is wrong.
-        let Ok(version) = version else { return false };
-        std::mem::replace(&mut self.version, version.data_version) != version.data_version
+        let Ok(Some(version)) = version else {
+            return false;
+        };
+        std::mem::replace(&mut self.version, version) != version
     }
 }

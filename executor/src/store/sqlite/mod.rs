@@ -18,7 +18,12 @@ mod text;
 mod tx;
 mod workers;
 
-use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use diesel::{Connection, SqliteConnection};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
@@ -55,7 +60,7 @@ pub(super) struct SqliteStore {
     texts: Arc<Texts>,
     /// `None` after a transaction that was left open: then it connects anew.
     writer: Arc<Mutex<Option<Wrapped>>>,
-    reader: Mutex<Wrapped>,
+    reader: Arc<Mutex<Wrapped>>,
     /// Raised when something may have become due.
     changes: watch::Sender<u64>,
     locks: workers::Locks,
@@ -79,7 +84,7 @@ impl SqliteStore {
         let texts = Arc::new(Texts::new(&DIALECT, None, &config.table));
         Ok(Self {
             writer: Arc::new(Mutex::new(Some(connection::connect(&path).await?))),
-            reader: Mutex::new(connection::connect(&path).await?),
+            reader: Arc::new(Mutex::new(connection::connect(&path).await?)),
             changes: watch::Sender::new(0),
             locks: workers::Locks::beside(&path),
             path,
@@ -93,18 +98,19 @@ impl SqliteStore {
         verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
         let texts = Arc::clone(&self.texts);
+        let path = self.path.clone();
         let mut writer = Arc::clone(&self.writer).lock_owned().await;
-        let writer = self.connected(&mut writer).await?;
-        let done = writer.spawn_blocking(move |conn| {
-            Ok(conn.immediate_transaction(|conn| {
-                let mut session = SqliteSession::new(conn, &texts)?;
-                at_once(verb(&mut session))
-            }))
+        let done = to_its_end(async move {
+            let writer = connected(&path, &mut writer).await?;
+            let done = writer.spawn_blocking(move |conn| {
+                Ok(conn.immediate_transaction(|conn| {
+                    let mut session = SqliteSession::new(conn, &texts)?;
+                    at_once(verb(&mut session))
+                }))
+            });
+            done.await.map_err(Failure::from).and_then(|done| done)
         });
-        done.await
-            .map_err(Failure::from)
-            .and_then(|done| done)
-            .map_err(|e| self.explain(e))
+        done.await.map_err(|e| self.explain(e))
     }
 
     /// Runs a verb that only reads.
@@ -113,25 +119,17 @@ impl SqliteStore {
         verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
         let texts = Arc::clone(&self.texts);
-        let mut reader = self.reader.lock().await;
-        let done = reader.spawn_blocking(move |conn| {
-            Ok(conn.transaction(|conn| {
-                let mut session = SqliteSession::new(conn, &texts)?;
-                at_once(verb(&mut session))
-            }))
+        let mut reader = Arc::clone(&self.reader).lock_owned().await;
+        let done = to_its_end(async move {
+            let done = reader.spawn_blocking(move |conn| {
+                Ok(conn.transaction(|conn| {
+                    let mut session = SqliteSession::new(conn, &texts)?;
+                    at_once(verb(&mut session))
+                }))
+            });
+            done.await.map_err(Failure::from).and_then(|done| done)
         });
-        done.await
-            .map_err(Failure::from)
-            .and_then(|done| done)
-            .map_err(|e| self.explain(e))
-    }
-
-    /// The connection that writes.
-    async fn connected<'c>(&self, writer: &'c mut Option<Wrapped>) -> Result<&'c mut Wrapped> {
-        Ok(match writer {
-            Some(writer) => writer,
-            None => writer.insert(connection::connect(&self.path).await?),
-        })
+        done.await.map_err(|e| self.explain(e))
     }
 
     fn explain(&self, failure: Failure) -> Error {
@@ -139,6 +137,35 @@ impl SqliteStore {
             Failure::Ours(error) => error,
             Failure::Sql(error) => connection::explain(&self.path, error),
         }
+    }
+}
+
+/// The connection that writes.
+async fn connected<'c>(path: &Path, writer: &'c mut Option<Wrapped>) -> Outcome<&'c mut Wrapped> {
+    Ok(match writer {
+        Some(writer) => writer,
+        None => {
+            let connected = connection::connect(path).await.map_err(Failure::Ours)?;
+            writer.insert(connected)
+        }
+    })
+}
+
+/// Runs work on a connection in a task of its own. Who waits for it may go away: dropped half way, the
+/// future of a connection would block its thread until the end, which a runtime of one thread does not
+/// allow.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Outcome<T>> + Send + 'static,
+) -> Outcome<T> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Failure::Ours(Error::new(
+                ErrorKind::Store,
+                "the runtime has ended before the database's work",
+            ))),
+        },
     }
 }
 

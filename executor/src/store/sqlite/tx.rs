@@ -55,7 +55,9 @@ impl TxConn for SqliteTx {
 
 pub(super) async fn begin(store: &SqliteStore) -> Result<Box<dyn TxConn>> {
     let mut writer = Arc::clone(&store.writer).lock_owned().await;
-    let begun = store.connected(&mut writer).await?.spawn_blocking(|conn| {
+    let connected = super::connected(&store.path, &mut writer).await;
+    let connected = connected.map_err(|e| store.explain(e))?;
+    let begun = connected.spawn_blocking(|conn| {
         // Diesel counts its transactions: one of the job's own is then within this one.
         AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
     });
@@ -75,7 +77,8 @@ pub(super) async fn commit(
     let mut tx =
         tx.map_err(|_| Error::new(ErrorKind::Store, "the transaction is another store's"))?;
     let texts = Arc::clone(&store.texts);
-    let writer = store.connected(&mut tx.writer).await?;
+    let writer = super::connected(&store.path, &mut tx.writer).await;
+    let writer = writer.map_err(|e| store.explain(e))?;
     let done = writer.spawn_blocking(move |conn| Ok(complete(conn, &texts, &writes)));
     let written = done
         .await
