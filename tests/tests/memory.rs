@@ -57,7 +57,8 @@ async fn a_backlog_of_large_programs_does_not_fill_the_memory() {
     until("all have run", async || ended().as_deref() == Some("200")).await;
     let peak = peak_memory(process.pid());
     // Each program's data stands there as the database's text, as ours and as the job's own; the
-    // rest is the process itself and the caches of its connections.
-    assert!(peak < 130 * MIB, "{} MiB", peak / MIB);
+    // rest is the process itself, the caches of its connections, and what the allocator keeps for each
+    // thread (100 to 140 MiB in all). Without the budget it is more than 800.
+    assert!(peak < 200 * MIB, "{} MiB", peak / MIB);
     process.stop().await;
 }
