@@ -5,7 +5,11 @@
 #[path = "../jobs.rs"]
 mod jobs;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use executor::{Executor, ProgramState, RunId, prelude::*};
 use executor_tests::{Fresh, OwnRabbitMq, Process, Proxy, Rabbit, Settings, ended, until};
@@ -79,13 +83,17 @@ impl Stage {
 
     /// RabbitMQ is used: what is created is announced.
     async fn is_announced(&self, rabbit: &Rabbit) {
+        // Another queue each time: a server that is killed may have forgotten that one was deleted, and
+        // then has it without its messages' place.
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let queue = format!("nobodys_{}", ASKED.fetch_add(1, Ordering::Relaxed));
         until("programs are announced", async || {
-            let created = Once.queue("nobodys").create(&self.executor).await;
+            let created = Once.queue(queue.as_str()).create(&self.executor).await;
             created.expect("created");
-            matches!(rabbit.queue("nobodys").await, Some((1.., _)))
+            matches!(rabbit.queue(&queue).await, Some((1.., _)))
         })
         .await;
-        rabbit.delete("nobodys").await;
+        rabbit.delete(&queue).await;
     }
 }
 
