@@ -67,11 +67,16 @@
 //! - `cli` (default): the command line of `run()`.
 
 #![cfg_attr(
-    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    not(all(
+        feature = "sqlite",
+        feature = "postgres",
+        feature = "mysql",
+        feature = "rabbitmq"
+    )),
     allow(
         dead_code,
         unused_imports,
-        reason = "some is there for one of the stores only"
+        reason = "some is there for one of the stores, or for RabbitMQ, only"
     )
 )]
 

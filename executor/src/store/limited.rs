@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::WorkerId;
+use super::{Held, WorkerId};
 use crate::job::GlobalLimit;
 
 /// What a worker can take of its limited jobs.
@@ -37,4 +37,14 @@ pub(crate) struct Hold {
     pub(crate) name: String,
     pub(crate) program: i64,
     pub(crate) token: i64,
+}
+
+impl Hold {
+    /// The claim that has it.
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            id: self.program,
+            token: self.token,
+        }
+    }
 }

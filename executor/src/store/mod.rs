@@ -125,8 +125,9 @@ pub(crate) trait Store: ScheduleStore + Send + Sync + 'static {
     /// Gives places under limits back, and tells those who may have waited for them.
     fn release(&self, holds: Vec<Hold>) -> StoreFuture<'_, ()>;
 
-    /// Extends the places of a worker that lives.
-    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, ()>;
+    /// Extends the places of a worker that lives; those that it still has. What has ended stays ended:
+    /// another one may have got it.
+    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, Vec<Held>>;
 
     /// Writes steps, each behind its fence; at most one write of a program in a batch. `None`: some
     /// client holds the row locked; nothing of that write was done, and it is to be sent again.
@@ -300,7 +301,7 @@ impl Created {
 }
 
 /// A lease to be extended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Held {
     pub(crate) id: i64,
     pub(crate) token: i64,

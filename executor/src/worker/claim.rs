@@ -144,12 +144,7 @@ async fn claim_reserved(
         };
         let sent = Instant::now();
         let claimed = shared.store.claim_limited(request).await?;
-        let next_due = match claimed.next_due {
-            // Places for more are there, or programs that come back to take them.
-            None if claimed.more && !claimed.programs.is_empty() => Some(Duration::ZERO),
-            next_due => next_due,
-        };
-        came.next_due = came.next_due.into_iter().chain(next_due).min();
+        came.next_due = came.next_due.into_iter().chain(claimed.next_due).min();
         came.taken += claimed.programs.len();
         came.no_room |= claimed.more;
         came.no_room |= start(shared, programs, claimed, room, sent);

@@ -120,10 +120,23 @@ async fn beat_once(
     let leases = running.leases();
     let sent = Instant::now();
     let held = leases.iter().map(|lease| lease.held).collect();
-    if taken.any() {
-        // First: a place must not end before its lease.
+    let before = taken.to_vec();
+    if !before.is_empty() {
+        // First: a place must not end before its lease. A body whose place has ended, as that of a process
+        // which was frozen for long, may be one too many now.
         let time = lease + config.worker.cancel_grace;
-        store.extend_holds(worker, time).await?;
+        let kept = store.extend_holds(worker, time).await?;
+        // One that was given back meanwhile was not lost.
+        let lost = taken
+            .to_vec()
+            .into_iter()
+            .filter(|held| before.contains(held) && !kept.contains(held));
+        for lost in lost {
+            let lease = leases.iter().find(|lease| lease.held == lost);
+            if let Some(lease) = lease {
+                lease.interrupt(Cause::LeaseUncertain);
+            }
+        }
     }
     let pulses = store.heartbeat(worker, lease, held).await?;
     let mut locked = false;

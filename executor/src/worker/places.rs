@@ -4,9 +4,9 @@
 //! however that came. Places are given back together by a task of its own, which tries again until the
 //! store has taken them: what can't be given back ends by itself a little after the lease would.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::mpsc;
@@ -15,20 +15,23 @@ use tokio_util::sync::CancellationToken;
 use super::outage::{Outage, Trade};
 use crate::{
     retry::back_off,
-    store::{Hold, Store},
+    store::{Held, Hold, Store},
 };
 
 /// Places given back in one transaction at most.
 const MOST: usize = 200;
 
-/// How many places this worker has.
+/// Which programs of this worker have a place.
 #[derive(Clone, Default)]
-pub(super) struct Taken(Arc<AtomicUsize>);
+pub(super) struct Taken(Arc<Mutex<HashSet<Held>>>);
 
 impl Taken {
-    /// Whether there is one, whose end is to be put off.
-    pub(super) fn any(&self) -> bool {
-        self.0.load(Ordering::Acquire) > 0
+    fn all(&self) -> MutexGuard<'_, HashSet<Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn to_vec(&self) -> Vec<Held> {
+        self.all().iter().copied().collect()
     }
 }
 
@@ -48,7 +51,7 @@ impl Places {
 
     /// A place that the store has given.
     pub(super) fn take(&self, hold: Hold) -> Place {
-        self.taken.0.fetch_add(1, Ordering::AcqRel);
+        self.taken.all().insert(hold.held());
         Place {
             hold: Some(hold),
             places: self.clone(),
@@ -64,8 +67,8 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.taken.0.fetch_sub(1, Ordering::AcqRel);
         if let Some(hold) = self.hold.take() {
+            self.places.taken.all().remove(&hold.held());
             // Nobody takes it when the worker has given up on the store: it ends by itself.
             let _ = self.places.ended.send(hold);
         }

@@ -278,7 +278,7 @@ impl<D: Database> Store for ServerStore<D> {
         })
     }
 
-    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, ()> {
+    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, Vec<Held>> {
         Box::pin(async move {
             verb!(self.0, others, Engine, self.0.deadline, |s| {
                 sql::limit::extend(s, worker, time)

@@ -246,7 +246,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, ()> {
+    fn extend_holds(&self, worker: WorkerId, time: Duration) -> StoreFuture<'_, Vec<Held>> {
         Box::pin(self.write(async move |s| sql::limit::extend(s, worker, time).await))
     }
 

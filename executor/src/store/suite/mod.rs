@@ -5,6 +5,7 @@
 mod bulk;
 mod claims;
 mod leases;
+mod limits;
 mod outside;
 mod reports;
 mod schedules;
@@ -14,7 +15,8 @@ mod writes;
 use std::{sync::Arc, time::Duration};
 
 pub(in crate::store) use self::{
-    bulk::*, claims::*, leases::*, outside::*, reports::*, schedules::*, unique::*, writes::*,
+    bulk::*, claims::*, leases::*, limits::*, outside::*, reports::*, schedules::*, unique::*,
+    writes::*,
 };
 use super::{
     Change, ClaimRequest, ClaimedProgram, Failure, Fence, Held, KnownJobs, NewProgram, ProgramInfo,
@@ -58,6 +60,9 @@ macro_rules! exercise {
             a_schedule_that_was_changed_fills_no_slot_of_before,
             a_slot_and_its_program_are_stored_together,
             of_two_binaries_the_first_is_heeded_while_it_lives, what_somebody_has_edited_stays,
+            a_place_that_has_ended_goes_to_another_and_never_back,
+            who_stands_behind_a_full_key_is_found_at_once, a_limit_of_an_unknown_job_wakes_nobody,
+            large_programs_are_let_in_by_the_byte,
             stores_agree_with_the_model,
         );
     };

@@ -28,7 +28,10 @@ use self::{
     parked::{due, next_recheck, park, recheck},
     standing::{note, standings},
 };
-use super::{Outcome, Session, millis, number, rows, statement::sql};
+use super::{
+    Outcome, Session, millis, number, rows,
+    statement::{composed, sql},
+};
 use crate::{
     job::data_key,
     json,
@@ -84,7 +87,7 @@ struct Candidate {
     name: String,
 }
 
-/// The best of each limited job that has something available.
+/// The best of each limited job that has something available, in their order.
 async fn candidates<S: Session>(
     s: &mut S,
     request: &LimitedRequest,
@@ -92,9 +95,10 @@ async fn candidates<S: Session>(
     const PAUSED: &str = "SELECT name FROM {table queues} WHERE paused_at IS NOT NULL";
     const CANDIDATES: &str = "
         SELECT {object}('id', id, 'order_key', COALESCE(order_key, 0), 'rev', rev,
-          'crashes', crashes, 'step', COALESCE(step, 0), 'jobs', CAST(jobs AS {text}),
-          'program_data', CAST(program_data AS {text}), 'job_data', CAST(job_data AS {text}),
-          'bytes', OCTET_LENGTH(CAST(outputs AS {text})))
+          'crashes', crashes, 'bytes', OCTET_LENGTH(CAST(jobs AS {text}))
+            + COALESCE(OCTET_LENGTH(CAST(program_data AS {text})), 0)
+            + COALESCE(OCTET_LENGTH(CAST(job_data AS {text})), 0)
+            + OCTET_LENGTH(CAST(outputs AS {text})))
         FROM {t}{claimable} AND crashes < ? {in_order} LIMIT ?{unlocked}";
     #[derive(Deserialize)]
     struct Row {
@@ -102,11 +106,7 @@ async fn candidates<S: Session>(
         order_key: i64,
         rev: i64,
         crashes: i64,
-        step: usize,
-        jobs: String,
-        program_data: Option<String>,
-        job_data: Option<String>,
-        bytes: Option<usize>,
+        bytes: usize,
     }
     let paused = s.texts(sql(PAUSED)).await?;
     let suspect_from = i64::from(request.suspect_from);
@@ -118,48 +118,100 @@ async fn candidates<S: Session>(
     let open = |queue: &&String| !paused.contains(queue);
     for queue in request.queues.iter().filter(open) {
         for (place, job) in request.jobs.iter().enumerate() {
-            let most = job.room.min(request.slots);
+            let most = job.room.min(request.slots).min(MOST);
             if most == 0 {
                 continue;
             }
             // Where each has a limit of its own, more must be seen than can be taken.
             let most = match job.limit.key {
                 Some(_) => MOST,
-                None => most.min(MOST).min(most_at_once(job)),
+                None => most.min(most_at_once(job)),
             };
             let statement = sql(CANDIDATES)
                 .text(queue)
                 .text(job.name)
                 .int(crashes)
                 .int(number(most));
-            for row in rows::<_, Row>(s, statement).await? {
-                let (program_data, job_data) = (
-                    row.program_data.unwrap_or_default(),
-                    row.job_data.unwrap_or_default(),
-                );
-                let jobs = json::read::<Vec<String>>(&row.jobs).unwrap_or_default();
-                let key = match jobs.len() > row.step {
-                    true => data_key(&jobs, row.step),
-                    false => String::new(),
-                };
-                let name = job.limit.name(job.name, &key, &job_data, &program_data);
-                let candidate = Candidate {
-                    id: row.id,
-                    order_key: row.order_key,
-                    rev: row.rev,
-                    bytes: row.jobs.len()
-                        + program_data.len()
-                        + job_data.len()
-                        + row.bytes.unwrap_or(0),
-                    suspect: row.crashes >= suspect_from,
-                    name,
-                };
-                found.push((place, candidate));
+            let candidate = |row: Row| Candidate {
+                id: row.id,
+                order_key: row.order_key,
+                rev: row.rev,
+                bytes: row.bytes,
+                suspect: row.crashes >= suspect_from,
+                name: job.name.to_owned(),
+            };
+            let rows = rows::<_, Row>(s, statement).await?;
+            let mut candidates: Vec<_> = rows.into_iter().map(candidate).collect();
+            if job.limit.key.is_some() {
+                name_by_key(s, job, &mut candidates).await?;
             }
+            found.extend(candidates.into_iter().map(|candidate| (place, candidate)));
         }
     }
     found.sort_by_key(|(_, candidate)| (candidate.order_key, candidate.id));
     Ok(found)
+}
+
+/// Finds out the limits of programs that have one for each value of a field. Their data is read in
+/// portions: large programs must not fill the memory before the limits have had their say.
+async fn name_by_key<S: Session>(
+    s: &mut S,
+    job: &LimitedJob,
+    mut candidates: &mut [Candidate],
+) -> Outcome<()> {
+    const BYTES: usize = 4 << 20;
+    #[derive(Deserialize)]
+    struct Row {
+        id: i64,
+        step: usize,
+        jobs: String,
+        program_data: Option<String>,
+        job_data: Option<String>,
+    }
+    while !candidates.is_empty() {
+        let mut bytes = 0;
+        let fits = candidates.iter().take_while(|candidate| {
+            bytes += candidate.bytes;
+            bytes <= BYTES
+        });
+        let portion = fits.count().max(1);
+        let (now, later) = candidates.split_at_mut(portion);
+        candidates = later;
+        let ids = now.iter().map(|candidate| candidate.id).collect();
+        let (places, ids) = list(ids, 0);
+        let read = composed(format!(
+            "SELECT {{object}}('id', id, 'step', COALESCE(step, 0), 'jobs', CAST(jobs AS {{text}}),
+               'program_data', CAST(program_data AS {{text}}), 'job_data', CAST(job_data AS {{text}}))
+             FROM {{t}} WHERE id IN ({places})"
+        ));
+        let read = ids.into_iter().fold(read, |read, id| read.int(id));
+        for row in rows::<_, Row>(s, read).await? {
+            let jobs = json::read::<Vec<String>>(&row.jobs).unwrap_or_default();
+            // One whose list is spoilt is taken as it is, and ends as errored.
+            let key = match jobs.len() > row.step {
+                true => data_key(&jobs, row.step),
+                false => String::new(),
+            };
+            let (job_data, program_data) = (row.job_data, row.program_data);
+            if let Some(candidate) = now.iter_mut().find(|candidate| candidate.id == row.id) {
+                candidate.name = job.limit.name(
+                    job.name,
+                    &key,
+                    job_data.as_deref().unwrap_or_default(),
+                    program_data.as_deref().unwrap_or_default(),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The places of a list, and the values for them: their number is rounded up, so that there are few
+/// different statements.
+fn list<T: Clone>(mut values: Vec<T>, none: T) -> (String, Vec<T>) {
+    let last = values.last().cloned().unwrap_or(none);
+    values.resize(values.len().next_power_of_two(), last);
+    (vec!["?"; values.len()].join(", "), values)
 }
 
 /// More of a job than that never start at one moment.
@@ -222,8 +274,8 @@ async fn decide<S: Session>(
     park(s, &parked).await?;
     note(s, &standings, now, until).await?;
     claimed.programs = take(s, request, taken, until).await?;
-    claimed.more |= !parked.is_empty();
-    Ok(wake)
+    // Behind those that were parked there may be others, which have room.
+    Ok(if parked.is_empty() { wake } else { Some(now) })
 }
 
 /// Takes these programs, which are locked, and a place under its limit for each.

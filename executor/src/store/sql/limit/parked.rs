@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Candidate, MOST, SOON, standing::standings};
+use super::{Candidate, MOST, SOON, list, standing::standings};
 use crate::store::{
     LimitedJob,
-    sql::{Outcome, Session, number, rows, statement::sql},
+    sql::{
+        Outcome, Session, number, rows,
+        statement::{Statement, composed, sql},
+    },
 };
 
 /// Takes programs out of the claims' way, until there is room for them.
@@ -36,15 +39,20 @@ pub(super) async fn due<S: Session>(
     s: &mut S,
     jobs: &[LimitedJob],
 ) -> Outcome<BTreeMap<String, LimitedJob>> {
-    const DUE: &str = "
-        SELECT {object}('name', name, 'job', job) FROM {table limits}
-        WHERE recheck_at <= {now_ms} ORDER BY recheck_at LIMIT ?";
     #[derive(Deserialize)]
     struct Row {
         name: String,
         job: String,
     }
-    let due = rows::<_, Row>(s, sql(DUE).int(number(MOST))).await?;
+    let Some((places, names)) = keyed(jobs) else {
+        return Ok(BTreeMap::new());
+    };
+    let due = composed(format!(
+        "SELECT {{object}}('name', name, 'job', job) FROM {{table limits}}
+         WHERE recheck_at <= {{now_ms}} AND job IN ({places}) ORDER BY recheck_at LIMIT ?"
+    ));
+    let due = names.into_iter().fold(due, Statement::text);
+    let due = rows::<_, Row>(s, due.int(number(MOST))).await?;
     let known = due.into_iter().filter_map(|row| {
         let job = jobs.iter().find(|job| job.name == row.job)?;
         Some((row.name, *job))
@@ -57,14 +65,24 @@ pub(super) async fn next_recheck<S: Session>(
     s: &mut S,
     jobs: &[LimitedJob],
 ) -> Outcome<Option<i64>> {
-    const NEXT: &str = "
-        SELECT CAST(recheck_at AS {text}) FROM {table limits} WHERE recheck_at IS NOT NULL
-        ORDER BY recheck_at LIMIT 1";
-    if jobs.iter().all(|job| job.limit.key.is_none()) {
+    let Some((places, names)) = keyed(jobs) else {
         return Ok(None);
-    }
-    let next = s.texts(sql(NEXT)).await?;
+    };
+    let next = composed(format!(
+        "SELECT CAST(recheck_at AS {{text}}) FROM {{table limits}}
+         WHERE recheck_at IS NOT NULL AND job IN ({places}) ORDER BY recheck_at LIMIT 1"
+    ));
+    let next = s
+        .texts(names.into_iter().fold(next, Statement::text))
+        .await?;
     Ok(next.first().and_then(|next| next.parse().ok()))
+}
+
+/// The jobs whose limits have a key, as the places of a list and its values.
+fn keyed(jobs: &[LimitedJob]) -> Option<(String, Vec<&'static str>)> {
+    let keyed = jobs.iter().filter(|job| job.limit.key.is_some());
+    let names: Vec<_> = keyed.map(|job| job.name).collect();
+    (!names.is_empty()).then(|| list(names, ""))
 }
 
 /// Brings back as many of the parked programs as there is room for, and clears away limits that

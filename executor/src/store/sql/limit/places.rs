@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::store::{
-    Hold, WorkerId,
-    sql::{Outcome, Session, millis, statement::sql},
+    Held, Hold, WorkerId,
+    sql::{Outcome, Session, millis, rows, statement::sql},
 };
 
 /// Gives places back, in the order of the limits' names.
@@ -27,14 +29,28 @@ pub(in crate::store) async fn release<S: Session>(s: &mut S, holds: &[Hold]) -> 
     Ok(())
 }
 
-/// Extends the places of a worker that lives; what has ended stays ended.
+/// Extends the places of a worker that lives, and tells which those are; what has ended stays ended.
 pub(in crate::store) async fn extend<S: Session>(
     s: &mut S,
     worker: WorkerId,
     time: Duration,
-) -> Outcome<()> {
+) -> Outcome<Vec<Held>> {
     const EXTEND: &str = "
         UPDATE {table holds} SET held_until = {now_ms} + ? WHERE worker = ? AND held_until > {now_ms}";
-    let statement = sql(EXTEND).int(millis(time)).text(worker.to_string());
-    s.run(statement).await.map(drop)
+    const HELD: &str = "
+        SELECT {object}('program', program, 'token', token) FROM {table holds}
+        WHERE worker = ? AND held_until > {now_ms}";
+    #[derive(Deserialize)]
+    struct Row {
+        program: i64,
+        token: i64,
+    }
+    let worker = worker.to_string();
+    s.run(sql(EXTEND).int(millis(time)).text(&worker)).await?;
+    let held = rows::<_, Row>(s, sql(HELD).text(&worker)).await?;
+    let held = held.into_iter().map(|row| Held {
+        id: row.program,
+        token: row.token,
+    });
+    Ok(held.collect())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::list;
 use crate::{
     job::GlobalLimit,
     store::{
@@ -89,19 +90,13 @@ pub(super) async fn standings<S: Session>(
         };
         standings.insert(name, standing);
     }
-    let mut names: Vec<&str> = standings.keys().map(String::as_str).collect();
-    // Rounded up, so that there are few different statements.
-    let last = names.last().copied().unwrap_or_default();
-    names.resize(names.len().next_power_of_two(), last);
-    let places = vec!["?"; names.len()].join(", ");
+    let names = standings.keys().cloned().collect();
+    let (places, names) = list(names, String::new());
     let held = composed(format!(
         "SELECT {{object}}('name', name, 'held', COUNT(*), 'first_end', MIN(held_until))
          FROM {{table holds}} WHERE name IN ({places}) AND held_until > {{now_ms}} GROUP BY name"
     ));
-    let held = names
-        .into_iter()
-        .map(str::to_owned)
-        .fold(held, Statement::text);
+    let held = names.into_iter().fold(held, Statement::text);
     for row in rows::<_, Held>(s, held).await? {
         if let Some(standing) = standings.get_mut(&row.name) {
             standing.held = row.held;

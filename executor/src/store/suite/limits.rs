@@ -1,0 +1,136 @@
+//! Limits over all workers.
+
+use std::time::Duration;
+
+use super::{LEASE, Stage, held, new_program};
+use crate::{
+    job::GlobalLimit,
+    program::Options,
+    store::{Claimed, LimitedJob, LimitedRequest, WorkerId},
+};
+
+const ONE: GlobalLimit = GlobalLimit {
+    concurrency: Some(1),
+    rate: None,
+    key: None,
+};
+
+const ONE_A_CUSTOMER: GlobalLimit = GlobalLimit {
+    key: Some("customer"),
+    ..ONE
+};
+
+impl Stage {
+    fn limited(&self, job: &'static str, limit: GlobalLimit) -> LimitedRequest {
+        LimitedRequest {
+            worker: self.worker,
+            queues: vec!["default".to_owned()],
+            slots: 10,
+            bytes: 1 << 20,
+            lease: LEASE,
+            grace: Duration::ZERO,
+            jobs: vec![LimitedJob {
+                name: job,
+                room: 10,
+                limit,
+            }],
+            suspects: 1,
+            suspect_from: 3,
+        }
+    }
+
+    async fn claim_limited(&self, request: &LimitedRequest) -> Claimed {
+        let claimed = self.store.claim_limited(request.clone()).await;
+        claimed.expect("claimed")
+    }
+
+    /// Programs at the job `a`, one behind the other.
+    async fn create_of(&self, customer: &str, number: usize) {
+        let program = || {
+            let mut new = new_program(&["a"], Options::default());
+            new.program.program_data = format!(r#"{{"customer": "{customer}"}}"#);
+            new
+        };
+        let programs = (0..number).map(|_| program()).collect();
+        let created = self.store.create(programs).await.expect("stored");
+        assert!(created.iter().all(Result::is_ok));
+    }
+}
+
+pub(in crate::store) async fn a_place_that_has_ended_goes_to_another_and_never_back(stage: Stage) {
+    stage.create_of("one", 2).await;
+    let brief = LimitedRequest {
+        lease: Duration::from_millis(1),
+        ..stage.limited("a", ONE)
+    };
+    let first = stage.claim_limited(&brief).await.programs.remove(0);
+    let other = LimitedRequest {
+        worker: WorkerId::new(),
+        ..stage.limited("a", ONE)
+    };
+    let second = loop {
+        if let Some(second) = stage.claim_limited(&other).await.programs.pop() {
+            break second;
+        }
+    };
+    assert_ne!(first.fence.id, second.fence.id);
+    let extend = |worker| stage.store.extend_holds(worker, LEASE);
+    assert_eq!(extend(stage.worker).await.expect("reached"), []);
+    let kept = extend(other.worker).await.expect("reached");
+    assert_eq!(kept, [held(second.fence)]);
+    let none = stage.claim_limited(&stage.limited("a", ONE)).await;
+    assert!(none.programs.is_empty(), "its place is taken");
+}
+
+pub(in crate::store) async fn who_stands_behind_a_full_key_is_found_at_once(stage: Stage) {
+    let request = stage.limited("a", ONE_A_CUSTOMER);
+    stage.create_of("many", 200).await;
+    stage.create_of("one", 1).await;
+    let mut claimed = Vec::new();
+    while claimed.len() < 2 {
+        let came = stage.claim_limited(&request).await;
+        claimed.extend(came.programs);
+        assert!(
+            claimed.len() == 2 || came.next_due == Some(Duration::ZERO),
+            "it would be waited for: {:?}",
+            came.next_due
+        );
+    }
+    let holds: Vec<_> = claimed.iter().filter_map(|it| it.hold.clone()).collect();
+    let names: Vec<_> = holds.iter().map(|hold| hold.name.as_str()).collect();
+    assert_eq!(names, [r#"a:"many""#, r#"a:"one""#]);
+    // A place that is given back brings back the best of those that wait.
+    stage.store.release(holds).await.expect("reached");
+    let mut next = Vec::new();
+    while next.is_empty() {
+        next = stage.claim_limited(&request).await.programs;
+    }
+    assert_eq!(next.len(), 1);
+    assert_eq!(next[0].program_data, claimed[0].program_data);
+    assert!(next[0].fence.id > claimed[0].fence.id);
+}
+
+pub(in crate::store) async fn a_limit_of_an_unknown_job_wakes_nobody(stage: Stage) {
+    stage.create_of("one", 2).await;
+    let request = stage.limited("a", ONE_A_CUSTOMER);
+    let claimed = stage.claim_limited(&request).await.programs.remove(0);
+    // Those who know it are to look at it now.
+    let hold = claimed.hold.expect("its place");
+    stage.store.release(vec![hold]).await.expect("reached");
+    let unknowing = stage.limited("b", ONE_A_CUSTOMER);
+    assert_eq!(stage.claim_limited(&unknowing).await.next_due, None);
+    let knowing = stage.claim_limited(&request).await;
+    assert_eq!(knowing.next_due, Some(Duration::ZERO));
+}
+
+pub(in crate::store) async fn large_programs_are_let_in_by_the_byte(stage: Stage) {
+    let text = "x".repeat(600 << 10);
+    stage.create_of(&text, 1).await;
+    for n in 0..3 {
+        stage.create_of(&format!("{n}{text}"), 1).await;
+    }
+    let request = stage.limited("a", ONE_A_CUSTOMER);
+    let claimed = stage.claim_limited(&request).await;
+    assert_eq!(claimed.programs.len(), 1, "two are more than a MiB");
+    assert!(claimed.more);
+}
