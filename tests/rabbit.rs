@@ -79,13 +79,14 @@ impl Rabbit {
     /// # Panics
     /// The connection is gone.
     pub async fn channel(&self) -> Channel {
-        // The end of another one, by a refusal, may still be under way.
-        for _ in 0..10 {
-            if let Ok(channel) = self.connection.create_channel().await {
-                return channel;
-            }
-        }
-        self.connection.create_channel().await.expect("a channel")
+        // The end of another one, by a refusal, may still be under way, and be told here.
+        let mut channel = None;
+        crate::until("there is a channel", async || {
+            channel = self.connection.create_channel().await.ok();
+            channel.is_some()
+        })
+        .await;
+        channel.expect("it was waited for")
     }
 
     /// How many messages wait in a queue, and how many consumers it has; `None`: there is no such queue.

@@ -209,6 +209,13 @@ async fn a_queue_of_another_kind() {
     is_consumed(&rabbit, "odd").await;
     stage.programs_run("odd").await;
     worker.stop().await;
+    // Who creates, and was refused as well, finds the new one.
+    until("programs are announced there", async || {
+        let created = Once.queue("odd").create(&stage.executor).await;
+        created.expect("created");
+        matches!(rabbit.queue("odd").await, Some((1.., _)))
+    })
+    .await;
 }
 
 #[tokio::test]

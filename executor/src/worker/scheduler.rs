@@ -8,8 +8,8 @@
 //!
 //! It does not promise that a slot is filled on time where no worker is there, or the store is away: then it
 //! is caught up with, as the schedule says. A program that can't be made, because its function fails, holds
-//! up its own schedule alone (one that takes long the others too, for half a minute): the reason is noted in its row, and it is tried again until a newer slot takes
-//! its place.
+//! up its own schedule alone (one that takes long the others too, for half a minute): the reason is noted in
+//! its row, and it is tried again until a newer slot takes its place.
 //!
 //! Of two binaries that differ in a schedule, as they do during a deploy, the one that came first is heeded
 //! as long as a worker of it lives, and then the other: they don't take turns. A schedule that is in one of

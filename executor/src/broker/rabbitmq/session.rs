@@ -1,6 +1,10 @@
 //! What goes on on a connection that announces: batches on their way, and which queues are there.
 
-use std::{collections::HashMap, pin::pin, time::Duration};
+use std::{
+    collections::HashMap,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lapin::{
@@ -25,6 +29,9 @@ use crate::{
 const WINDOW: usize = 8;
 /// How long RabbitMQ may take to confirm.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a queue that RabbitMQ has refused is left alone. One that has just started refuses queues
+/// which it does not have ready yet.
+const REFUSED: Duration = Duration::from_secs(5);
 
 /// What became of a batch.
 pub(super) struct Sent {
@@ -39,11 +46,18 @@ pub(super) struct Session<'a> {
     own: &'a Own,
     connection: &'a Connection,
     channel: Channel,
-    /// The queues that are there; none where RabbitMQ refuses.
-    declared: HashMap<String, Option<ShortString>>,
+    declared: HashMap<String, Declared>,
     under_way: FuturesUnordered<BoxFuture<'a, Result<Sent>>>,
     unconfirmed: u64,
     flushes: Vec<oneshot::Sender<()>>,
+}
+
+/// What is known of a queue.
+#[derive(Clone)]
+enum Declared {
+    There(ShortString),
+    /// RabbitMQ refuses it; when to ask again.
+    Refused(Instant),
 }
 
 /// A message on its way.
@@ -139,26 +153,31 @@ impl<'a> Session<'a> {
         self.under_way.push(Box::pin(sending));
     }
 
-    /// The queue, once it is there; `None`: RabbitMQ refuses it.
+    /// The queue, once it is there; `None`: RabbitMQ refuses it now.
     async fn declared(&mut self, name: String, sort: Sort) -> Result<Option<ShortString>> {
-        if let Some(known) = self.declared.get(&name) {
-            return Ok(known.clone());
+        match self.declared.get(&name) {
+            Some(Declared::There(queue)) => return Ok(Some(queue.clone())),
+            Some(Declared::Refused(until)) if Instant::now() < *until => return Ok(None),
+            _ => {}
         }
         let part = Part::Queue(name.clone());
         let asked = timeout(PATIENCE, queues::declare(self.connection, &name, sort));
-        let queue = match asked.await.map_err(|_| silent())? {
+        match asked.await.map_err(|_| silent())? {
             Ok(()) => {
                 self.own.trouble.is_over(&part);
-                Some(ShortString::from(name.as_str()))
+                let queue = ShortString::from(name.as_str());
+                let there = Declared::There(queue.clone());
+                self.declared.insert(name, there);
+                Ok(Some(queue))
             }
-            Err(error) if !self.connection.status().connected() => return Err(error),
+            Err(error) if !self.connection.status().connected() => Err(error),
             Err(error) => {
                 self.own.trouble.begins(part, &error);
-                None
+                let refused = Declared::Refused(Instant::now() + REFUSED);
+                self.declared.insert(name, refused);
+                Ok(None)
             }
-        };
-        self.declared.insert(name, queue.clone());
-        Ok(queue)
+        }
     }
 
     pub(super) fn has_sent(&mut self, sent: Sent) {
