@@ -18,30 +18,31 @@ mod pool;
 mod schedules;
 mod session;
 mod tx;
+mod verbs;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
 #[cfg(test)]
 pub(super) use self::cleared::Cleared;
+pub(super) use self::verbs::verb;
 pub(super) use self::{
     database::{Database, Straight, Whose, kind_of},
     ear::Bell,
     pool::Purpose,
     session::{Begin, ServerSession},
 };
-use self::{looked::Looked, pool::Lane};
+use self::{
+    looked::Looked,
+    pool::Lane,
+    verbs::{change, change_and_ring, look},
+};
 use super::{
     Afterwards, Batch, Bulk, ClaimRequest, Claimed, Created, Ended, Fence, Filter, Held, Hold,
     LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Stats, StepWrite,
     Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, foreign_connection,
-    sql::{self, Outcome, control, query, report, statement::Texts},
+    sql::{self, control, query, report, statement::Texts},
 };
-use crate::{
-    error::{Error, ErrorKind, Result},
-    job::TxConn,
-    run_id::RunId,
-    time::Timestamp,
-};
+use crate::{error::Result, job::TxConn, run_id::RunId, time::Timestamp};
 
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -83,106 +84,6 @@ impl<D: Database> ServerStore<D> {
             looked: std::sync::Mutex::default(),
         }))
     }
-}
-
-impl<D: Database> Inner<D> {
-    /// A session on a connection of this lane; its transaction begins with its first statement.
-    pub(super) async fn session(&self, lane: &Lane<D>, begin: Begin) -> Outcome<ServerSession<D>> {
-        let conn = lane.take().await?;
-        Ok(ServerSession::new(
-            conn,
-            Arc::clone(&self.texts),
-            self.database.begin(begin),
-        ))
-    }
-
-    /// Whether a transaction that has failed is to be begun once more; it has waited for a moment then.
-    pub(super) async fn goes_again(&self, failure: &sql::Failure, tried: &mut u32) -> bool {
-        const MOST: u32 = 8;
-        let again = match failure {
-            sql::Failure::Sql(error) => *tried < MOST && D::gives_way(error),
-            sql::Failure::Ours(_) => false,
-        };
-        if again {
-            *tried += 1;
-            // Not both at the same time again.
-            let pause = fastrand::u64(1..=4 << *tried);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-        }
-        again
-    }
-
-    /// Waits for a verb, and not for ever: when the time has passed, its connection is closed, and with
-    /// it those that nobody uses.
-    pub(super) async fn within<T>(
-        &self,
-        deadline: Duration,
-        verb: impl Future<Output = Outcome<T>> + Send,
-    ) -> Result<T> {
-        match tokio::time::timeout(deadline, verb).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(sql::Failure::Ours(error))) => Err(error),
-            Ok(Err(sql::Failure::Sql(error))) => Err(self.database.explain(error)),
-            Err(_) => {
-                self.others.clear();
-                self.transactions.clear();
-                let message = format!("the database has not answered within {deadline:?}");
-                Err(Error::new(ErrorKind::Store, message).away_if(true))
-            }
-        }
-    }
-}
-
-/// A verb in a transaction: `verb!(store, lane, begin, deadline, |s| future)`.
-macro_rules! verb {
-    ($store:expr, $lane:ident, $begin:ident, $deadline:expr, |$s:ident| $verb:expr) => {{
-        let store = &$store;
-        store
-            .within($deadline, async {
-                let mut tried = 0;
-                loop {
-                    let mut session = store.session(&store.$lane, Begin::$begin).await?;
-                    let $s = &mut session;
-                    let done = $verb.await;
-                    match session.end(done).await {
-                        Err(failure) if store.goes_again(&failure, &mut tried).await => {}
-                        done => break done,
-                    }
-                }
-            })
-            .await
-    }};
-}
-pub(super) use verb;
-
-/// A verb that people use, and that changes something.
-macro_rules! change {
-    ($store:ident, |$s:ident| $verb:expr) => {
-        Box::pin(async move {
-            let done = verb!($store.0, others, Engine, PATIENCE, |$s| $verb)?;
-            $store.0.will_be_due(Duration::ZERO);
-            Ok(done)
-        })
-    };
-}
-
-/// A verb that people use, after which something may be due.
-macro_rules! change_and_ring {
-    ($store:ident, |$s:ident| $verb:expr) => {
-        Box::pin(async move {
-            let done = verb!($store.0, others, Engine, PATIENCE, |$s| $verb)?;
-            $store.0.will_be_due(Duration::ZERO);
-            $store.ring();
-            Ok(done)
-        })
-    };
-}
-
-/// A verb that people use, and that looks only.
-macro_rules! look {
-    ($store:ident, |$s:ident| $verb:expr) => {
-        Box::pin(async move { verb!($store.0, others, Look, PATIENCE, |$s| $verb) })
-    };
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl Ear<'_> {
         if writer.is_none() {
             return true;
         }
-        let version = super::to_its_end(async move {
+        let version = super::verbs::to_its_end(async move {
             let Some(writer) = writer.as_mut() else {
                 return Ok(None);
             };

@@ -16,16 +16,12 @@ mod schema;
 mod session;
 mod text;
 mod tx;
+mod verbs;
 mod workers;
 
-use std::{
-    any::Any,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
-use diesel::{Connection, SqliteConnection};
+use diesel::SqliteConnection;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use tokio::sync::{Mutex, watch};
 
@@ -34,7 +30,7 @@ use super::{
     Afterwards, Batch, Bulk, ClaimRequest, Claimed, Created, Ended, Fence, Filter, Held, Hold,
     LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Stats, StepWrite,
     Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, foreign_connection,
-    sql::{self, Failure, Outcome, control, query, report, statement::Texts},
+    sql::{self, Failure, control, query, report, statement::Texts},
 };
 use crate::{
     config::Config,
@@ -90,82 +86,6 @@ impl SqliteStore {
             path,
             texts,
         })
-    }
-
-    /// Runs a verb in a transaction that writes.
-    async fn write<T: Send + 'static>(
-        &self,
-        verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
-    ) -> Result<T> {
-        let texts = Arc::clone(&self.texts);
-        let path = self.path.clone();
-        let mut writer = Arc::clone(&self.writer).lock_owned().await;
-        let done = to_its_end(async move {
-            let writer = connected(&path, &mut writer).await?;
-            let done = writer.spawn_blocking(move |conn| {
-                Ok(conn.immediate_transaction(|conn| {
-                    let mut session = SqliteSession::new(conn, &texts)?;
-                    at_once(verb(&mut session))
-                }))
-            });
-            done.await.map_err(Failure::from).and_then(|done| done)
-        });
-        done.await.map_err(|e| self.explain(e))
-    }
-
-    /// Runs a verb that only reads.
-    async fn read<T: Send + 'static>(
-        &self,
-        verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
-    ) -> Result<T> {
-        let texts = Arc::clone(&self.texts);
-        let mut reader = Arc::clone(&self.reader).lock_owned().await;
-        let done = to_its_end(async move {
-            let done = reader.spawn_blocking(move |conn| {
-                Ok(conn.transaction(|conn| {
-                    let mut session = SqliteSession::new(conn, &texts)?;
-                    at_once(verb(&mut session))
-                }))
-            });
-            done.await.map_err(Failure::from).and_then(|done| done)
-        });
-        done.await.map_err(|e| self.explain(e))
-    }
-
-    fn explain(&self, failure: Failure) -> Error {
-        match failure {
-            Failure::Ours(error) => error,
-            Failure::Sql(error) => connection::explain(&self.path, error),
-        }
-    }
-}
-
-/// The connection that writes.
-async fn connected<'c>(path: &Path, writer: &'c mut Option<Wrapped>) -> Outcome<&'c mut Wrapped> {
-    Ok(match writer {
-        Some(writer) => writer,
-        None => {
-            let connected = connection::connect(path).await.map_err(Failure::Ours)?;
-            writer.insert(connected)
-        }
-    })
-}
-
-/// Runs work on a connection in a task of its own. Who waits for it may go away: dropped half way, the
-/// future of a connection would block its thread until the end, which a runtime of one thread does not
-/// allow.
-async fn to_its_end<T: Send + 'static>(
-    work: impl Future<Output = Outcome<T>> + Send + 'static,
-) -> Outcome<T> {
-    match tokio::spawn(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Failure::Ours(Error::new(
-                ErrorKind::Store,
-                "the runtime has ended before the database's work",
-            ))),
-        },
     }
 }
 
@@ -441,17 +361,6 @@ impl Store for SqliteStore {
 
     fn clear_unique(&self, limit: usize) -> StoreFuture<'_, usize> {
         Box::pin(self.write(async move |s| sql::create::clear_unique(s, limit).await))
-    }
-}
-
-impl SqliteStore {
-    async fn write_and_ring<T: Send + 'static>(
-        &self,
-        verb: impl AsyncFnOnce(&mut SqliteSession<'_>) -> Outcome<T> + Send + 'static,
-    ) -> Result<T> {
-        let done = self.write(verb).await?;
-        self.ring();
-        Ok(done)
     }
 }
 

@@ -55,7 +55,7 @@ impl TxConn for SqliteTx {
 
 pub(super) async fn begin(store: &SqliteStore) -> Result<Box<dyn TxConn>> {
     let mut writer = Arc::clone(&store.writer).lock_owned().await;
-    let connected = super::connected(&store.path, &mut writer).await;
+    let connected = super::verbs::connected(&store.path, &mut writer).await;
     let connected = connected.map_err(|e| store.explain(e))?;
     let begun = connected.spawn_blocking(|conn| {
         // Diesel counts its transactions: one of the job's own is then within this one.
@@ -77,7 +77,7 @@ pub(super) async fn commit(
     let mut tx =
         tx.map_err(|_| Error::new(ErrorKind::Store, "the transaction is another store's"))?;
     let texts = Arc::clone(&store.texts);
-    let writer = super::connected(&store.path, &mut tx.writer).await;
+    let writer = super::verbs::connected(&store.path, &mut tx.writer).await;
     let writer = writer.map_err(|e| store.explain(e))?;
     let done = writer.spawn_blocking(move |conn| Ok(complete(conn, &texts, &writes)));
     let written = done
