@@ -188,7 +188,7 @@ impl Proxy {
     /// All is well again. What was held back goes through.
     ///
     /// # Panics
-    /// Somebody has taken the port meanwhile.
+    /// A stranger has taken the port meanwhile.
     pub async fn resume(&mut self) {
         self.road.set(State::Open);
         if self.listening.is_none() {
