@@ -119,6 +119,32 @@ pub(crate) async fn weigh(
     Ok(data.len())
 }
 
+/// Has a program of pages made elsewhere, and waits for it.
+#[job]
+pub(crate) async fn pages_elsewhere(
+    ctx: Context,
+    pages: u32,
+    millis: u64,
+) -> Result<u32, JobError> {
+    note("handed", &ctx, 0);
+    let page = 0;
+    Err(ctx.start_and_wait(
+        Pages {
+            pages,
+            millis,
+            page,
+        }
+        .queue("elsewhere"),
+    ))
+}
+
+/// Notes how many pages were made elsewhere.
+#[job]
+pub(crate) async fn bind(ctx: Context, pages: Output<PagesElsewhere>) -> Result<u32, JobError> {
+    note("bound", &ctx, *pages);
+    Ok(*pages)
+}
+
 /// Takes this long, beside two others over all workers.
 #[job(concurrency_global = 3)]
 pub(crate) async fn narrow(ctx: Context, millis: u64) -> Result<(), JobError> {

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 /// What a program is known by, from its creation on.
 ///
-/// Ours are UUIDs: of version 7, so that they sort by time, and of version 5 for programs that a
-/// job has started. Rows that program-executor made
+/// Ours are UUIDs: of version 7, so that they sort by time, of version 5 for programs that a job has
+/// started, and of version 8 for those whose end it waits for. Rows that program-executor made
 /// carry strings of digits. Any text is taken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -28,6 +28,21 @@ impl RunId {
                 .to_string()
                 .into(),
         )
+    }
+
+    /// The id of a child whose end its parent waits for.
+    pub(crate) fn awaited_child(&self, step: u32, ordinal: u32) -> Self {
+        let name = format!("{}/{step}/{ordinal}", self.0);
+        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        let id = uuid::Builder::from_custom_bytes(hash.into_bytes()).into_uuid();
+        Self(id.to_string().into())
+    }
+
+    /// Whether it looks like such a child. This lets those tell at once who see it end, and costs the
+    /// others nothing; who waits for what is in the store.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let text = self.0.as_bytes();
+        text.len() == 36 && text[14] == b'8'
     }
 
     /// The id as text.
@@ -72,5 +87,22 @@ mod tests {
         assert_eq!(parent.child(1, 0), parent.child(1, 0));
         assert_ne!(parent.child(1, 0), parent.child(1, 1));
         assert_ne!(parent.child(1, 0), parent.child(2, 0));
+    }
+
+    #[test]
+    fn an_awaited_child_shows_it() {
+        let parent = RunId::random();
+        let awaited = parent.awaited_child(1, 0);
+        assert!(awaited.is_awaited(), "{awaited}");
+        assert_eq!(awaited, parent.awaited_child(1, 0));
+        assert_ne!(awaited, parent.awaited_child(1, 1));
+        for other in [
+            parent.child(1, 0),
+            parent,
+            RunId::from("8"),
+            RunId::from(""),
+        ] {
+            assert!(!other.is_awaited(), "{other}");
+        }
     }
 }

@@ -40,6 +40,13 @@ pub(crate) struct AttemptParts {
     pub(crate) tx: Option<Arc<TxSlot>>,
 }
 
+/// A program that a body wants to be started, and whose end its own program waits for.
+pub(crate) struct Awaited {
+    pub(crate) run_id: RunId,
+    pub(crate) program: Checked,
+    pub(crate) parent: RunId,
+}
+
 /// How a running body's durable writes reach the store.
 pub(crate) trait Journal: Send + Sync {
     /// Stores the program's job data and what else the body has buffered.

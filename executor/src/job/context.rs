@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{Attempt, ContextParam, JobError, Reason};
+use super::{Attempt, Awaited, ContextParam, JobError, Reason};
 use crate::{hand_off::HandOffToken, json, program::IntoProgram, run_id::RunId};
 
 /// A job's view of its own execution.
@@ -113,6 +113,58 @@ impl Context {
         changing.ordinal += 1;
         changing.children.push((run_id.clone(), program));
         Ok(run_id)
+    }
+
+    /// Hands this job's work to another program: return it as the job's error. That program is stored in
+    /// the commit that ends this attempt, never without it and never twice. Until it ends, this job's
+    /// program waits, without a slot and without a worker. Then the step is done, and its output is what the
+    /// last job of the other program has returned.
+    ///
+    /// So the job's own return type is that of the other program's last job, and later jobs read it by
+    /// [`Output`](super::Output) as ever; an output that is something else fails the step when it comes.
+    ///
+    /// ```
+    /// use executor::prelude::*;
+    ///
+    /// #[job]
+    /// async fn count(text: String) -> Result<usize, JobError> {
+    ///     Ok(text.len())
+    /// }
+    ///
+    /// #[job]
+    /// async fn count_elsewhere(ctx: Context, text: String) -> Result<usize, JobError> {
+    ///     Err(ctx.start_and_wait(Count { text }.queue("heavy")))
+    /// }
+    ///
+    /// #[job]
+    /// async fn report(length: Output<CountElsewhere>) -> Result<String, JobError> {
+    ///     Ok(format!("{} characters", *length))
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// Where the other program ends as errored, is cancelled or stopped by hand, or is deleted, this step
+    /// fails, with a message that names it. A [`retry`](crate::Executor::retry) of this program then runs the
+    /// job again, which starts another one. When this program is cancelled or deleted, the other one goes on:
+    /// cancel it too, where that is wanted. The program's `retry_after` does not count here.
+    ///
+    /// Where the other program has a unique key that is taken, nothing is stored, and the program that has
+    /// the key is waited for. Of a job with [`Tx`](super::Tx) nothing is kept that it wrote, as with any error.
+    pub fn start_and_wait(&self, program: impl IntoProgram) -> JobError {
+        let program = match program.erase().checked() {
+            Ok(program) => program,
+            Err(e) => return JobError::fatal(e.to_string()),
+        };
+        let parts = self.0.parts();
+        let mut changing = parts.memory.changing();
+        let step = u32::try_from(parts.step).unwrap_or(u32::MAX);
+        let run_id = parts.run_id.awaited_child(step, changing.ordinal);
+        changing.ordinal += 1;
+        JobError::new(Reason::StartAndWait(Box::new(Awaited {
+            run_id,
+            program,
+            parent: parts.run_id.clone(),
+        })))
     }
 
     /// What [`complete`](crate::Executor::complete) and [`fail`](crate::Executor::fail) take, for the

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use super::Awaited;
 use crate::error::{BoxError, Chain, Error, ErrorKind};
 
 /// Why a job did not succeed, and what is to happen then.
@@ -17,6 +18,7 @@ use crate::error::{BoxError, Chain, Error, ErrorKind};
 /// | [`ignore`](JobError::ignore), [`or_ignore`](OrRetry::or_ignore) | the program ends as errored, and no event is raised |
 /// | [`snooze`](JobError::snooze) | the same job again after this time, counted as no retry |
 /// | [`hand_off`](JobError::hand_off) | the program waits for `complete` or `fail` from outside |
+/// | [`ctx.start_and_wait`](crate::Context::start_and_wait) | another program starts, and this one goes on when that has ended |
 ///
 /// ```
 /// use executor::JobError;
@@ -37,6 +39,8 @@ pub(crate) enum Reason {
     Ignore(BoxError),
     Snooze(Duration),
     HandOff,
+    /// The step is done when this other program is.
+    StartAndWait(Box<Awaited>),
     /// Saved progress; the program goes back to the queue.
     Checkpoint,
     /// The program was stopped while the job ran.
@@ -162,6 +166,9 @@ impl fmt::Display for Reason {
                 write!(f, "snoozed for {}", humantime::format_duration(*delay))
             }
             Self::HandOff => f.write_str("handed off"),
+            Self::StartAndWait(child) => {
+                write!(f, "starts the program {} and waits for it", child.run_id)
+            }
             Self::Checkpoint => f.write_str("its time was used up, progress is saved"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::LeaseLost => f.write_str("another worker has taken the program"),

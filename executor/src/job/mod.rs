@@ -27,7 +27,7 @@ pub use self::{
     tx::{Tx, TxConnection, TxNeed, TxParam},
 };
 pub(crate) use self::{
-    attempt::{AttemptParts, Changing, Journal, ProgramMemory},
+    attempt::{AttemptParts, Awaited, Changing, Journal, ProgramMemory},
     error::Reason,
     limit::{GlobalLimit, Rate},
     panic::CatchPanic,

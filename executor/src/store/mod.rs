@@ -25,6 +25,7 @@ mod sql;
 mod sqlite;
 #[cfg(all(test, feature = "sqlite"))]
 pub(crate) mod suite;
+mod waits;
 mod write;
 
 use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
@@ -45,6 +46,7 @@ pub(crate) use self::{
     ended::Ended,
     limited::{Hold, LimitedJob, LimitedRequest},
     schedules::{Declared, Filling, ScheduleStore, SetSchedule},
+    waits::{Resumed, Settled, Waits},
     write::{Change, Failure, Fence, StepWrite, Written},
 };
 use crate::{
@@ -132,6 +134,9 @@ pub(crate) trait Store: ScheduleStore + Send + Sync + 'static {
     /// Writes steps, each behind its fence; at most one write of a program in a batch. `None`: some
     /// client holds the row locked; nothing of that write was done, and it is to be sent again.
     fn commit(&self, writes: Arc<Vec<StepWrite>>) -> StoreFuture<'_, Vec<Option<Written>>>;
+
+    /// Lets those programs go on whose wait for another one is over, of these waits.
+    fn settle(&self, waits: Waits) -> StoreFuture<'_, Settled>;
 
     /// The store's name, as jobs with a [`Tx`](crate::Tx) ask for it.
     fn name(&self) -> &'static str;

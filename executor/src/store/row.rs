@@ -139,6 +139,8 @@ pub struct ProgramInfo {
     pub errors: Vec<Attempted>,
     /// The limit that has no room for it now, where it waits for a limit with a key.
     pub limited_by: Option<String>,
+    /// The program whose end it waits for.
+    pub waits_for: Option<RunId>,
     /// What `complete` and `fail` take, while the program waits for a report.
     #[serde(serialize_with = "text")]
     pub hand_off_token: Option<HandOffToken>,
@@ -178,6 +180,10 @@ impl ProgramInfo {
                     .to_owned(),
             ),
             ProgramState::Available => Some("waiting for a free slot of a worker".to_owned()),
+            ProgramState::Waiting if self.waits_for.is_some() => self
+                .waits_for
+                .as_ref()
+                .map(|child| format!("waiting for the end of the program {child}")),
             ProgramState::Waiting => {
                 let report = match &self.hand_off_token {
                     Some(token) => format!("`complete {token}` or `fail {token}`"),
@@ -291,6 +297,8 @@ pub(super) struct StoredProgram {
     errors: Option<String>,
     #[serde(default)]
     limited_by: Option<String>,
+    #[serde(default)]
+    waits_for: Option<RunId>,
 }
 
 #[cfg(feature = "sql")]
@@ -317,7 +325,9 @@ impl StoredProgram {
             name: row.name,
             state,
             limited_by: row.limited_by,
-            hand_off_token: (state == ProgramState::Waiting).then_some(token),
+            hand_off_token: (state == ProgramState::Waiting && row.waits_for.is_none())
+                .then_some(token),
+            waits_for: row.waits_for,
             queue: row.queue,
             jobs: serde_json::from_str(&row.jobs).unwrap_or_default(),
             step,
@@ -379,6 +389,7 @@ impl StoredProgram {
             error_message: Some("its row can't be read".to_owned()),
             errors: None,
             limited_by: None,
+            waits_for: None,
         }
     }
 }

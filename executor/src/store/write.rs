@@ -35,13 +35,27 @@ impl StepWrite {
             | Change::AdvanceAndRelease { outputs, .. }
             | Change::Finish { outputs } => outputs.as_ref().map_or(0, String::len),
             Change::Retry { failure, .. } | Change::Fail { failure } => failure.message.len(),
-            Change::Snooze { .. } | Change::HandOff { .. } | Change::GiveBack => 0,
+            Change::Snooze { .. }
+            | Change::HandOff { .. }
+            | Change::Await { .. }
+            | Change::GiveBack => 0,
         };
         let children = self
-            .children
-            .iter()
+            .all_children()
             .map(|child| child.program.program_data.len() + child.program.job_data.len());
         change + children.sum::<usize>()
+    }
+
+    /// The child whose end the program then waits for.
+    pub(crate) fn awaits(&self) -> Option<&NewProgram> {
+        match &self.change {
+            Change::Await { child, .. } => Some(child),
+            _ => None,
+        }
+    }
+
+    fn all_children(&self) -> impl Iterator<Item = &NewProgram> {
+        self.children.iter().chain(self.awaits())
     }
 
     /// After which time it makes the program due by itself, where it does.
@@ -66,9 +80,12 @@ impl StepWrite {
             Change::Retry { failure, .. } | Change::Fail { failure } => {
                 texts.push(&failure.message);
             }
-            Change::Snooze { .. } | Change::HandOff { .. } | Change::GiveBack => {}
+            Change::Snooze { .. }
+            | Change::HandOff { .. }
+            | Change::Await { .. }
+            | Change::GiveBack => {}
         }
-        for child in &self.children {
+        for child in self.all_children() {
             let program = &child.program;
             json.extend([
                 &*program.program_data,
@@ -104,6 +121,12 @@ pub(crate) enum Change {
     Snooze { after: Duration },
     /// The step waits for a completion from outside.
     HandOff { key: String, next: Option<String> },
+    /// The step waits for the end of a program that is started with it.
+    Await {
+        child: Box<NewProgram>,
+        key: String,
+        next: Option<String>,
+    },
     /// The claim ends with nothing done.
     GiveBack,
 }

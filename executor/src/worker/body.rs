@@ -62,9 +62,12 @@ async fn end(
     match result {
         Some(Ok(output)) => Ok(output),
         // An error that its own cancellation brought about is no news.
-        Some(Err(reason @ (Reason::Snooze(_) | Reason::HandOff | Reason::Checkpoint))) => {
-            Err(reason)
-        }
+        Some(Err(
+            reason @ (Reason::Snooze(_)
+            | Reason::HandOff
+            | Reason::StartAndWait(_)
+            | Reason::Checkpoint),
+        )) => Err(reason),
         Some(Err(reason @ Reason::LeaseLost)) => Err(reason),
         Some(Err(_)) => Err(interrupted(cause)),
         None => {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    job::Reason,
+    job::{Awaited, Reason},
     retry::RetryPolicy,
-    store::{Change, Failure},
+    store::{Change, Failure, NewProgram},
 };
 
 /// Why a body was asked to end.
@@ -109,6 +109,22 @@ pub(super) fn ended(at: &At<'_>, reason: Reason) -> Option<Decision> {
             key: at.key.to_owned(),
             next: at.next.map(str::to_owned),
         }),
+        Reason::StartAndWait(child) => {
+            let Awaited {
+                run_id,
+                program,
+                parent,
+            } = *child;
+            quietly(Change::Await {
+                child: Box::new(NewProgram {
+                    run_id,
+                    program,
+                    parent: Some(parent),
+                }),
+                key: at.key.to_owned(),
+                next: at.next.map(str::to_owned),
+            })
+        }
         // What could not be stored was not done: the step runs again.
         Reason::Cancelled | Reason::Store(_) => quietly(Change::GiveBack),
         Reason::LeaseLost => None,

@@ -24,6 +24,7 @@ mod scheduler;
 mod slots;
 mod tell;
 mod tx;
+mod waits;
 
 use std::{sync::Arc, time::Duration};
 
@@ -69,6 +70,8 @@ struct Shared {
     /// The jobs that have a limit over all workers.
     limited: Vec<LimitedJob>,
     places: Places,
+    /// Those for whose end others may wait.
+    awaited: waits::Ended,
     /// Shutdown has begun: nothing new starts.
     stopping: CancellationToken,
     /// The store does not come back: nothing more is waited for.
@@ -124,6 +127,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         given_up.clone(),
         ended,
     ));
+    let (awaited, ended) = waits::Ended::new();
     let known = KnownJobs {
         names: registry.iter().map(|job| job.name).collect(),
         others: config.unknown_job != UnknownJob::Wait,
@@ -143,6 +147,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         known: Arc::new(known),
         limited: claim::limited(registry),
         places,
+        awaited,
         stopping: CancellationToken::new(),
         given_up: given_up.clone(),
     });
@@ -158,7 +163,9 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         slots = shared.config.slots,
         "working"
     );
-    // A set: it goes with a worker that is dropped.
+    // Sets: they go with a worker that is dropped.
+    let mut settling = JoinSet::new();
+    settling.spawn(waits::settle(Arc::clone(&shared), ended));
     let mut scheduler = JoinSet::new();
     if let Some(scheduled) = scheduled {
         scheduler.spawn(Scheduler::new(inner, scheduled, &shared).run());
@@ -169,6 +176,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     pruner.abort();
     wind_down(&shared, &mut programs, &given_up).await;
     while scheduler.join_next().await.is_some() {}
+    settling.shutdown().await;
     drop(shared);
     // With the last sender gone, the committer ends when all is written. A task that a body has left
     // behind with its context keeps one, and is not waited for.

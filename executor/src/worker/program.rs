@@ -46,6 +46,7 @@ pub(super) async fn run(
         freed: false,
     };
     let worker = Arc::clone(&takes.worker);
+    let run_id = claimed.run_id.clone();
     takes.freed = match open(&worker, claimed, &takes.lease, load) {
         Ok(mut program) => {
             // What a job has returned runs code of its own once more, when it is shown or dropped.
@@ -77,6 +78,7 @@ pub(super) async fn run(
             written == Written::Committed
         }
     };
+    worker.awaited.tell(&run_id);
 }
 
 /// What a program takes up of its current job's limits.

@@ -72,6 +72,7 @@ pub(super) static SCHEMA: Schema = Schema {
         migration!("2026-11-25-000004_unique", None),
         migration!("2026-11-25-000005_limits", None),
         migration!("2026-11-25-000006_retention", None),
+        migration!("2026-11-25-000008_waits", None),
     ],
     bookkeeping: "
         CREATE TABLE IF NOT EXISTS {table migrations} (

@@ -71,6 +71,7 @@ pub(super) static SCHEMA: Schema = Schema {
         migration!("2026-11-25-000004_unique"),
         migration!("2026-11-25-000005_limits"),
         migration!("2026-11-25-000006_retention"),
+        migration!("2026-11-25-000008_waits"),
     ],
     bookkeeping: "
         CREATE TABLE IF NOT EXISTS {table migrations} (

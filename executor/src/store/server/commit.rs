@@ -28,7 +28,9 @@ impl<D: Database> Inner<D> {
     /// what is found. Each write is whole by itself, so that the two need not share a transaction;
     /// where children come with a write, they do.
     async fn write(&self, writes: &[StepWrite]) -> Result<Vec<Option<Written>>> {
-        if writes.iter().any(sql::commit::stores_children) {
+        let starts =
+            |write: &StepWrite| sql::commit::stores_children(write) || write.awaits().is_some();
+        if writes.iter().any(starts) {
             return verb!(self, commits, Engine, self.deadline, |s| async {
                 let straight = D::commit(s, writes, false).await?;
                 settle_rest(s, writes, &straight).await
@@ -101,6 +103,15 @@ async fn settle_rest<D: Database>(
     if !children.is_empty() {
         // A child whose unique key is taken is that other program: nothing to add.
         create::insert::<D, _>(s, &children, true).await?;
+    }
+    for (write, written) in writes.iter().zip(&written) {
+        if let Some(child) = sql::waits::to_start(s, write, written.as_ref()).await? {
+            let created = create::insert::<D, _>(s, &[child], true).await?;
+            for created in created {
+                let child = created.map_err(sql::Failure::Ours)?.run_id;
+                sql::waits::begin(s, write.fence, &child).await?;
+            }
+        }
     }
     Ok(written)
 }

@@ -38,8 +38,9 @@ use self::{
 };
 use super::{
     Afterwards, Batch, Bulk, ClaimRequest, Claimed, Created, Ended, Fence, Filter, Held, Hold,
-    LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Stats, StepWrite,
-    Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, foreign_connection,
+    LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Settled, Stats,
+    StepWrite, Store, StoreFuture, Target, Waits, WorkerId, WorkerInfo, WorkerRecord, Written,
+    foreign_connection,
     sql::{self, control, query, report, statement::Texts},
 };
 use crate::{error::Result, job::TxConn, run_id::RunId, time::Timestamp};
@@ -205,6 +206,26 @@ impl<D: Database> Store for ServerStore<D> {
                 self.ring();
             }
             Ok(written)
+        })
+    }
+
+    fn settle(&self, waits: Waits) -> StoreFuture<'_, Settled> {
+        Box::pin(async move {
+            let looked = verb!(self.0, others, Look, self.0.deadline, |s| {
+                sql::waits::look(s, &waits)
+            })?;
+            let mut settled = Settled {
+                next: looked.next,
+                ..Settled::default()
+            };
+            if !looked.over.is_empty() {
+                settled.resumed = verb!(self.0, others, Engine, self.0.deadline, |s| {
+                    sql::waits::settle(s, &looked.over)
+                })?;
+                self.0.will_be_due(Duration::ZERO);
+                self.ring();
+            }
+            Ok(settled)
         })
     }
 

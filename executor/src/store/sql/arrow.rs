@@ -97,6 +97,11 @@ const HAND_OFF: Arrow = arrow!(ends
     "waiting = 'hand_off', crashes = 0, child_ordinal = {?}, job = {job}, lease_until = NULL, \
      worker = NULL, available_at = {now_ms} + retry_after",
     only " AND completion IS NULL");
+// Nor this: then there is nothing to wait for, and nothing is started.
+const AWAIT: Arrow = arrow!(ends
+    "waiting = 'child', crashes = 0, child_ordinal = {?}, job = {job}, lease_until = NULL, \
+     worker = NULL, available_at = NULL",
+    only " AND completion IS NULL");
 const GIVE_BACK: Arrow =
     arrow!(readies "job = {job}, lease_until = NULL, worker = NULL, ready = 1");
 
@@ -125,6 +130,7 @@ pub(in crate::store) fn of(write: &StepWrite) -> (&'static Arrow, Vec<Value<'_>>
         }
         Change::Snooze { after } => (&SNOOZE, vec![ordinal, later(*after)]),
         Change::HandOff { .. } => (&HAND_OFF, vec![ordinal]),
+        Change::Await { .. } => (&AWAIT, vec![ordinal]),
         Change::GiveBack => (&GIVE_BACK, Vec::new()),
     }
 }

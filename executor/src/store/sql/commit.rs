@@ -168,7 +168,9 @@ async fn settle_found<S: Session>(s: &mut S, write: &StepWrite, found: &Found) -
         record_on_stopped(s, write).await?;
         return Ok(Written::Stopped);
     }
-    if let (Change::HandOff { key, next }, Some(completion)) = (&write.change, &found.completion) {
+    if let (Change::HandOff { key, next } | Change::Await { key, next, .. }, Some(completion)) =
+        (&write.change, &found.completion)
+    {
         let next = next.as_deref();
         report::step_done(s, id, key, next, &found.outputs, completion).await?;
         // This body has ended by itself: nobody need wait for it.

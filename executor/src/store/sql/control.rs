@@ -9,6 +9,7 @@ use super::{
     create::holder,
     invalid, millis, rows,
     statement::{composed, sql},
+    waits,
 };
 use crate::{json, run_id::RunId, time::Timestamp};
 
@@ -144,6 +145,7 @@ pub(in crate::store) async fn cancel<S: Session>(
     }
     let statement = composed(format!("{CANCEL}{THIS}"));
     s.run(statement.text(message).int(found.id)).await?;
+    waits::child_ended(s, run_id).await?;
     Ok(true)
 }
 
@@ -185,7 +187,9 @@ pub(in crate::store) async fn retry<S: Session>(s: &mut S, run_id: &RunId) -> Ou
 
 pub(in crate::store) async fn delete<S: Session>(s: &mut S, run_id: &RunId) -> Outcome<bool> {
     const DELETE: &str = "DELETE FROM {t} WHERE run_id = ?";
-    Ok(s.run(sql(DELETE).text(run_id.as_str())).await? > 0)
+    let deleted = s.run(sql(DELETE).text(run_id.as_str())).await? > 0;
+    waits::child_ended(s, run_id).await?;
+    Ok(deleted)
 }
 
 pub(in crate::store) async fn reschedule<S: Session>(
@@ -251,7 +255,7 @@ pub(in crate::store) async fn set_retry_after<S: Session>(
     // A program that waits already counts the new time from now on.
     const SET: &str = "
         UPDATE {t} SET retry_after = ?,
-          available_at = CASE WHEN waiting IS NULL THEN available_at ELSE {now_ms} + ? END,
+          available_at = CASE WHEN waiting = 'hand_off' THEN {now_ms} + ? ELSE available_at END,
           updated_at = {now}
         WHERE run_id = ?";
     let delay = delay.map(millis);

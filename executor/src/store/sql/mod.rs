@@ -21,6 +21,7 @@ pub(super) mod report;
 pub(super) mod schedules;
 pub(super) mod schema;
 pub(super) mod statement;
+pub(super) mod waits;
 pub(super) mod workers;
 
 use std::time::Duration;

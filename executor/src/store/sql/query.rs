@@ -48,7 +48,9 @@ macro_rules! row {
               'finished_at', {ms finished_at}, 'errored_at', {ms errored_at},
               'error_message', CAST(error_message AS {text}), 'errors', CAST(errors AS {text}),
               'limited_by', (SELECT k.name FROM {table parked} k
-                WHERE k.program = id AND ready = 0 AND available_at IS NULL))"
+                WHERE k.program = id AND ready = 0 AND available_at IS NULL),
+              'waits_for', (SELECT w.child FROM {table waits} w
+                WHERE w.program = id AND w.claim = token AND waiting = 'child'))"
         )
     };
 }

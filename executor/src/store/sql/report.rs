@@ -7,6 +7,7 @@ use super::{
     control::{Found, find, take_away},
     invalid,
     statement::sql,
+    waits,
 };
 use crate::{
     job::data_key,
@@ -72,7 +73,9 @@ pub(in crate::store) async fn complete<S: Session>(
     } else {
         let key = data_key(&found.jobs, found.step);
         step_done(s, found.id, &key, found.next(), &found.outputs, output).await?;
-        if found.next().is_none() && then == Afterwards::Delete {
+        let told = waits::child_ended(s, target.run_id()).await?;
+        // Who waits for it and could not be told now is still to read its output.
+        if told && found.next().is_none() && then == Afterwards::Delete {
             s.run(sql(DELETE).int(found.id)).await?;
         }
     }
@@ -133,6 +136,7 @@ pub(in crate::store) async fn fail<S: Session>(
         Afterwards::Delete => sql(DELETE).int(found.id),
     })
     .await?;
+    waits::child_ended(s, target.run_id()).await?;
     Ok(true)
 }
 

@@ -1,14 +1,18 @@
 //! Writes of running programs, one after the other in one transaction: with statements that stay
 //! prepared, and no way to a server, rows gain nothing from being written together.
 
-use super::{SqliteSession, create::insert_children};
+use super::{
+    SqliteSession,
+    create::{insert_child, insert_children},
+};
 use crate::store::{
     StepWrite, Written,
     sql::{
-        Outcome,
+        Failure, Outcome,
         commit::{
             goes_on, is_any_queue_paused, release_if_paused, settle, stores_children, straight,
         },
+        waits,
     },
 };
 
@@ -39,6 +43,10 @@ async fn apply(s: &mut SqliteSession<'_>, write: &StepWrite) -> Outcome<Option<W
     };
     if matches!(written, Some(Written::Committed | Written::Stopped)) && stores_children(write) {
         insert_children(s, &write.children)?;
+    }
+    if let Some(child) = waits::to_start(s, write, written.as_ref()).await? {
+        let child = insert_child(s, child)?.map_err(Failure::Ours)?.run_id;
+        waits::begin(s, write.fence, &child).await?;
     }
     Ok(written)
 }

@@ -74,13 +74,22 @@ pub(super) fn order_key(available_at: i64, priority: i64) -> i64 {
 
 /// Inserts a job's children; those that an earlier attempt has stored are there already.
 pub(super) fn insert_children(s: &mut SqliteSession<'_>, children: &[NewProgram]) -> Outcome<()> {
-    const EXISTS: &str = "SELECT run_id FROM {t} WHERE run_id = ?";
     for child in children {
-        let there = s.rows::<Text, String>(sql(EXISTS).text(child.run_id.as_str()))?;
-        if there.is_empty() {
-            // A child whose unique key is taken is that other program: nothing to add.
-            let _ = insert(s, child)?;
-        }
+        // A child whose unique key is taken is that other program: nothing to add.
+        let _ = insert_child(s, child)?;
     }
     Ok(())
+}
+
+/// Inserts a job's child, unless an earlier attempt has stored it.
+pub(super) fn insert_child(
+    s: &mut SqliteSession<'_>,
+    child: &NewProgram,
+) -> Outcome<Result<Created>> {
+    const EXISTS: &str = "SELECT run_id FROM {t} WHERE run_id = ?";
+    let there = s.rows::<Text, String>(sql(EXISTS).text(child.run_id.as_str()))?;
+    match there.is_empty() {
+        true => insert(s, child),
+        false => Ok(Ok(Created::anew(child.run_id.clone()))),
+    }
 }

@@ -28,8 +28,9 @@ use tokio::sync::{Mutex, watch};
 use self::session::{DIALECT, SqliteSession, at_once};
 use super::{
     Afterwards, Batch, Bulk, ClaimRequest, Claimed, Created, Ended, Fence, Filter, Held, Hold,
-    LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Stats, StepWrite,
-    Store, StoreFuture, Target, WorkerId, WorkerInfo, WorkerRecord, Written, foreign_connection,
+    LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Settled, Stats,
+    StepWrite, Store, StoreFuture, Target, Waits, WorkerId, WorkerInfo, WorkerRecord, Written,
+    foreign_connection,
     sql::{self, Failure, control, query, report, statement::Texts},
 };
 use crate::{
@@ -180,6 +181,24 @@ impl Store for SqliteStore {
                 self.ring();
             }
             Ok(written)
+        })
+    }
+
+    /// A look that finds nothing holds up no writer.
+    fn settle(&self, waits: Waits) -> StoreFuture<'_, Settled> {
+        Box::pin(async move {
+            let looked = self.read(async move |s| sql::waits::look(s, &waits).await);
+            let looked = looked.await?;
+            let mut settled = Settled {
+                next: looked.next,
+                ..Settled::default()
+            };
+            if !looked.over.is_empty() {
+                let settle =
+                    self.write_and_ring(async move |s| sql::waits::settle(s, &looked.over).await);
+                settled.resumed = settle.await?;
+            }
+            Ok(settled)
         })
     }
 

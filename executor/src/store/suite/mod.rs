@@ -10,13 +10,14 @@ mod outside;
 mod reports;
 mod schedules;
 mod unique;
+mod waits;
 mod writes;
 
 use std::{sync::Arc, time::Duration};
 
 pub(in crate::store) use self::{
     bulk::*, claims::*, leases::*, limits::*, outside::*, reports::*, schedules::*, unique::*,
-    writes::*,
+    waits::*, writes::*,
 };
 use super::{
     Change, ClaimRequest, ClaimedProgram, Failure, Fence, Held, KnownJobs, NewProgram, ProgramInfo,
@@ -63,6 +64,9 @@ macro_rules! exercise {
             a_place_that_has_ended_goes_to_another_and_never_back,
             who_stands_behind_a_full_key_is_found_at_once, a_limit_of_an_unknown_job_wakes_nobody,
             large_programs_are_let_in_by_the_byte,
+            a_program_waits_for_its_child, a_wait_ends_however_the_child_does,
+            reports_on_a_child_let_its_parent_go_on, a_wait_that_was_taken_away_means_nothing,
+            a_stopped_program_starts_nothing_to_wait_for, who_has_the_key_is_waited_for,
             stores_agree_with_the_model,
         );
     };

@@ -1,0 +1,9 @@
+-- Programs that wait for the end of one that they have started: a row for each, and only as long as it
+-- waits. The claim is the token under which it began to wait: another one has nothing to do with it.
+CREATE TABLE {table waits} (
+  program INTEGER NOT NULL,
+  claim INTEGER NOT NULL,
+  child TEXT NOT NULL,
+  PRIMARY KEY (program, claim)
+);
+CREATE INDEX {name waits_child} ON {table waits} (child);
