@@ -59,10 +59,16 @@ impl<D: Database> Inner<D> {
                 s, json, texts
             ))
         };
+        // It may just have gone away, or somebody ends its connections: what it can't hold it refuses each
+        // time, and is well each time.
+        const TIMES: usize = 3;
         can_hold(&[], &[]).await.ok()?;
-        let error = can_hold(json, texts).await.err()?;
-        // It may just have gone away.
-        can_hold(&[], &[]).await.ok()?;
+        let mut refused = None;
+        for _ in 0..TIMES {
+            refused = Some(can_hold(json, texts).await.err()?);
+            can_hold(&[], &[]).await.ok()?;
+        }
+        let error = refused?;
         Some(Error::new(ErrorKind::InvalidData, error.to_string()))
     }
 }
