@@ -104,7 +104,7 @@ mod time;
 mod url;
 mod worker;
 
-pub use config::UnknownJob;
+pub use config::{Interop, UnknownJob};
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use event::{Event, EventStream};
 pub use executor_macros::{JobError, job, program};
