@@ -17,6 +17,7 @@ pub(super) enum Trade {
     Limits = 16,
     Pruning = 32,
     Schedules = 64,
+    Rescues = 128,
 }
 
 impl Trade {
@@ -29,6 +30,7 @@ impl Trade {
             Self::Limits => "places under limits can't be given back",
             Self::Pruning => "old programs can't be deleted",
             Self::Schedules => "schedules can't be looked at",
+            Self::Rescues => "leases that end too far ahead can't be looked for",
         }
     }
 }
