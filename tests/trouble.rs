@@ -17,6 +17,9 @@ pub(crate) trait Server: Keeper {
     /// What there is a row of for each session that lingers.
     const LINGERING: &'static str;
 
+    /// What is sent only to ask whether the database can hold a value.
+    const HOLDS: &'static str;
+
     /// Makes writes take a while, as a slow disk would.
     fn linger(fresh: &Fresh, when: When);
 
@@ -36,6 +39,7 @@ pub(crate) enum When {
 impl Server for Postgres {
     const LINGERING: &'static str =
         "pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    const HOLDS: &'static str = "count(value::jsonb)";
 
     fn linger(fresh: &Fresh, when: When) {
         fresh.sql(
@@ -67,6 +71,7 @@ impl Server for Postgres {
 impl Server for MariaDb {
     const LINGERING: &'static str =
         "information_schema.processlist WHERE db = DATABASE() AND state = 'User sleep'";
+    const HOLDS: &'static str = "JSON_VALID(word)";
 
     fn linger(fresh: &Fresh, when: When) {
         let (event, seconds) = match when {
@@ -134,7 +139,7 @@ impl Tally {
         })
     }
 
-    fn note(&self, ctx: &Context) {
+    pub(crate) fn note(&self, ctx: &Context) {
         let step = (ctx.run_id().clone(), ctx.step());
         *self.runs.lock().expect("whole").entry(step).or_default() += 1;
     }

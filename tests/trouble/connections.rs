@@ -11,7 +11,7 @@ use executor_tests::until;
 use crate::{
     Make,
     behind::Behind,
-    trouble::{Count, Hold, Server, all_finish, create},
+    trouble::{Count, Hold, Server, Tally, all_finish, create},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,6 +62,41 @@ async fn backends_that_are_terminated_lose_and_repeat_nothing() {
     all_finish(&executor, &run_ids, 5).await;
     assert_eq!(behind.tally.repeated(), []);
     assert!(killed > 20, "only {killed} were there to be killed");
+    behind.working.stop().await;
+}
+
+/// Waits at the gate, and returns something that nobody mistakes.
+#[job]
+async fn remark(ctx: Context, tally: State<Arc<Tally>>) -> Result<String, JobError> {
+    tally.note(&ctx);
+    tally.gate.acquire().await?.forget();
+    Ok("remarkable".to_owned())
+}
+
+/// While a commit fails, the database is asked whether it can hold its values; and just then the connection
+/// ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_is_no_refusal_of_a_value() {
+    const ASKED: &[&str] = &[Make::HOLDS, "remarkable"];
+    let Some(mut behind) = Behind::start(Duration::from_secs(10)).await else {
+        return;
+    };
+    let run_id = Remark.create(&behind.executor).await.expect("created");
+    until("it runs", async || behind.tally.of(&run_id, 0) == 1).await;
+    behind.fresh.close("programs");
+    behind.proxy.stall_answers_after(ASKED);
+    behind.tally.gate.add_permits(1);
+    until("it is asked", async || behind.proxy.stalls_answers()).await;
+    behind.proxy.cut().await;
+    behind.proxy.resume().await;
+    let seen = behind.proxy.requests();
+    until("it has come back", async || {
+        behind.proxy.requests() > seen + 2000
+    })
+    .await;
+    behind.fresh.reopen("programs");
+    all_finish(&behind.executor, &[run_id], 1).await;
+    assert_eq!(behind.tally.repeated(), []);
     behind.working.stop().await;
 }
 

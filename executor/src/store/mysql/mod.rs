@@ -89,6 +89,7 @@ impl Database for MySqlServer {
     const NAME: &'static str = "MySQL";
     const SCHEMA: &'static Schema = &dialect::SCHEMA;
     const SLOW_POLL: Duration = Duration::from_millis(200);
+    const CLOSES_OVER_LARGE_VALUES: bool = true;
 
     async fn connect(&self, purpose: Purpose) -> Result<AsyncMysqlConnection> {
         self.0.connect(purpose).await

@@ -88,6 +88,7 @@ impl Database for Postgres {
     const NAME: &'static str = "PostgreSQL";
     const SCHEMA: &'static Schema = &dialect::SCHEMA;
     const SLOW_POLL: Duration = Duration::from_secs(5);
+    const CLOSES_OVER_LARGE_VALUES: bool = false;
 
     async fn connect(&self, _purpose: Purpose) -> Result<AsyncPgConnection> {
         self.server.connect().await

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     store::{
         NewProgram, StepWrite, Written,
-        sql::{self, Outcome},
+        sql::{self, Failure, Outcome},
     },
 };
 
@@ -53,24 +53,56 @@ impl<D: Database> Inner<D> {
     }
 
     /// Whether the database is well, and can't hold these values: then the reason (SEMANTICS §1.4).
+    ///
+    /// Whoever refuses a value is still there after that. A connection that has ended says nothing of the
+    /// value, unless the database is one that closes it over a value which is too large; that one does so
+    /// each time, and is well in between.
     pub(super) async fn refusal(&self, json: &[&str], texts: &[&str]) -> Option<Error> {
-        let can_hold = async |json: &[&str], texts: &[&str]| {
-            verb!(self, others, Look, self.deadline, |s| D::can_hold(
-                s, json, texts
-            ))
-        };
-        // It may just have gone away, or somebody ends its connections: what it can't hold it refuses each
-        // time, and is well each time.
         const TIMES: usize = 3;
-        can_hold(&[], &[]).await.ok()?;
-        let mut refused = None;
+        let mut last = None;
         for _ in 0..TIMES {
-            refused = Some(can_hold(json, texts).await.err()?);
-            can_hold(&[], &[]).await.ok()?;
+            let Ok(Held::Yes) = self.hold(&[], &[]).await else {
+                return None;
+            };
+            last = match self.hold(json, texts).await {
+                Ok(Held::Refused(error)) => return Some(refused(&error)),
+                Ok(Held::Ended(error)) if D::CLOSES_OVER_LARGE_VALUES => Some(error),
+                Ok(Held::Yes | Held::Ended(_)) | Err(_) => return None,
+            };
         }
-        let error = refused?;
-        Some(Error::new(ErrorKind::InvalidData, error.to_string()))
+        last.as_ref().map(refused)
     }
+
+    /// Asks whether the database can hold these values.
+    async fn hold(&self, json: &[&str], texts: &[&str]) -> Result<Held> {
+        let hold = async {
+            let mut session = self.session(&self.others, Begin::Look).await?;
+            match D::can_hold(&mut session, json, texts).await {
+                Ok(()) => session.end(Ok(Held::Yes)).await,
+                Err(Failure::Ours(error)) => session.end(Ok(Held::Refused(error))).await,
+                Err(Failure::Sql(error)) => {
+                    let error = self.database.explain(error);
+                    Ok(match session.survives().await {
+                        true => Held::Refused(error),
+                        false => Held::Ended(error),
+                    })
+                }
+            }
+        };
+        self.within(self.deadline, hold).await
+    }
+}
+
+/// What a database says of values.
+enum Held {
+    Yes,
+    Refused(Error),
+    /// It has ended the connection, or somebody has.
+    Ended(Error),
+}
+
+fn refused(error: &Error) -> Error {
+    Error::new(ErrorKind::InvalidData, error.to_string())
 }
 
 /// What is left to do after the straight way: the writes that it did not fit, children, and paused

@@ -149,6 +149,9 @@ pub(in crate::store) trait Database: Send + Sync + Sized + 'static {
 
     /// How long nobody looks for what is due where nothing is heard.
     const SLOW_POLL: Duration;
+
+    /// Whether it closes the connection that brings it a value which is too large.
+    const CLOSES_OVER_LARGE_VALUES: bool;
 }
 
 /// What became of a write on the straight way.

@@ -98,6 +98,11 @@ impl<D: Database> ServerSession<D> {
         self.conn.is_first() || self.conn.age() >= lease
     }
 
+    /// Whether the connection is still there after a statement of it has failed. It is not used again.
+    pub(super) async fn survives(mut self) -> bool {
+        self.conn.batch_execute("ROLLBACK").await.is_ok()
+    }
+
     /// Ends the transaction: what was done stays if it succeeded, and else nothing does.
     pub(in crate::store) async fn end<T>(mut self, done: Outcome<T>) -> Outcome<T> {
         match done {
