@@ -3,7 +3,7 @@
 //! Each trade of a worker finds out by itself, and goes on trying; the first one tells, and the last
 //! one for which the store is well again.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::error::Error;
 
@@ -37,15 +37,15 @@ impl Trade {
 
 /// For whom the store is away, as bits.
 #[derive(Debug, Default)]
-pub(super) struct Outage(AtomicU8);
+pub(super) struct Outage(AtomicU16);
 
 impl Outage {
     /// The store is away for this trade, which tries again.
     pub(super) fn begins(&self, trade: Trade, error: &Error) {
-        let before = self.0.fetch_or(trade as u8, Ordering::AcqRel);
+        let before = self.0.fetch_or(trade as u16, Ordering::AcqRel);
         if before == 0 {
             tracing::warn!(%error, "{} now; trying again", trade.trouble());
-        } else if before & trade as u8 == 0 {
+        } else if before & trade as u16 == 0 {
             tracing::debug!(%error, "{} either", trade.trouble());
         }
     }
@@ -53,10 +53,10 @@ impl Outage {
     /// The store is well for this trade.
     pub(super) fn is_over(&self, trade: Trade) {
         // Mostly it was.
-        if self.0.load(Ordering::Acquire) & trade as u8 == 0 {
+        if self.0.load(Ordering::Acquire) & trade as u16 == 0 {
             return;
         }
-        if self.0.fetch_and(!(trade as u8), Ordering::AcqRel) == trade as u8 {
+        if self.0.fetch_and(!(trade as u16), Ordering::AcqRel) == trade as u16 {
             tracing::info!("the store can be used again");
         }
     }
