@@ -234,6 +234,48 @@ async fn a_killed_workers_programs_start_when_its_lease_ends_and_not_before() {
     second.stop().await;
 }
 
+/// The database's clock has gone back since its lease was written (SEMANTICS §2.5).
+#[tokio::test]
+async fn a_killed_workers_lease_that_ends_far_ahead_is_waited_for_no_longer_than_one() {
+    let fresh = Fresh::new();
+    let executor = fresh.builder().connect().await.expect("connected");
+    let ledger = fresh.ledger();
+    let lease = Duration::from_secs(1);
+    let first = fresh.worker(WORKER).lease(lease).start();
+    let file = fresh.folder().join("never there").display().to_string();
+    let gate = Gate { file, page: 0 };
+    let run_id = gate.create(&executor).await.expect("created");
+    until("it has saved a page", async || ledger.count("saved") > 0).await;
+    let second = fresh.worker(WORKER).lease(lease).start();
+    until("both are there", async || {
+        executor.workers().await.expect("workers").len() == 2
+    })
+    .await;
+    // So that the living one does not see what the other leaves before the clock has gone back.
+    until("it is frozen between two writes", async || {
+        second.freeze();
+        let writable = fresh.is_writable();
+        if !writable {
+            second.thaw();
+        }
+        writable
+    })
+    .await;
+    first.kill();
+    fresh.sql("UPDATE programs SET lease_until = lease_until + 86400000");
+    fresh.sql(&format!(
+        "UPDATE programs_workers SET seen_at = seen_at + 86400000 WHERE pid <> {}",
+        second.pid()
+    ));
+    second.thaw();
+    let program = ended(&executor, &run_id).await;
+    assert_eq!(program.state, ProgramState::Finished, "{program:?}");
+    let starts = ledger.of("start");
+    assert_eq!(starts.len(), 2, "{starts:?}");
+    assert_eq!(starts[1].pid, second.pid());
+    second.stop().await;
+}
+
 #[tokio::test]
 async fn a_kill_doubles_and_loses_no_children() {
     let fresh = Fresh::new();

@@ -19,6 +19,7 @@ mod places;
 mod program;
 mod pruner;
 mod record;
+mod rescuer;
 mod running;
 mod scheduler;
 mod slots;
@@ -38,6 +39,7 @@ use self::{
     outage::{Outage, Trade},
     places::{Places, Taken},
     pruner::Pruner,
+    rescuer::Rescuer,
     running::Running,
     scheduler::{Scheduled, Scheduler},
     slots::Slots,
@@ -157,6 +159,13 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         outage: Arc::clone(&shared.outage),
     };
     let pruner = tokio::spawn(pruner.run());
+    let rescuer = Rescuer {
+        store: Arc::clone(&inner.store),
+        lease: shared.config.lease,
+        grace: shared.config.cancel_grace,
+        outage: Arc::clone(&shared.outage),
+    };
+    let rescuer = tokio::spawn(rescuer.run());
     tracing::info!(
         worker = %id,
         queues = shared.config.queues.join(","),
@@ -174,6 +183,7 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     dispatch::until(&shared, &mut programs, shutdown).await;
     // What it has not done, another one does, or a later round.
     pruner.abort();
+    rescuer.abort();
     wind_down(&shared, &mut programs, &given_up).await;
     while scheduler.join_next().await.is_some() {}
     settling.shutdown().await;

@@ -18,6 +18,7 @@ pub(super) enum Trade {
     Pruning = 32,
     Schedules = 64,
     Waits = 128,
+    Rescues = 256,
 }
 
 impl Trade {
@@ -31,6 +32,7 @@ impl Trade {
             Self::Pruning => "old programs can't be deleted",
             Self::Schedules => "schedules can't be looked at",
             Self::Waits => "programs that wait for others can't go on",
+            Self::Rescues => "leases that end too far ahead can't be looked for",
         }
     }
 }

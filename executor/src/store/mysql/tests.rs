@@ -4,7 +4,7 @@ use super::*;
 use crate::store::{
     Change, Fence, Floor, KnownJobs, Store,
     server::{Cleared, verb},
-    sql::{ended::deletion, statement::Value},
+    sql::{ended::deletion, leases, statement::Value},
     suite,
 };
 
@@ -132,6 +132,7 @@ async fn plans_do_not_depend_on_statistics() {
             claim::lock(&request, &pair("a", 7), 1000),
             promote::due(true),
             prune::oldest(&ended, 1000),
+            leases::far(7),
             // By the key from here on.
             heartbeat::lock(request.worker, &held),
             commit::lock(&groups),
@@ -154,7 +155,7 @@ async fn plans_do_not_depend_on_statistics() {
     assert_eq!(seen[0], seen[1], "an empty table and a small one");
     assert_eq!(seen[1], seen[2], "a small table and a large one");
     for (at, plan) in seen[0].iter().enumerate() {
-        let index = if at < 7 { "_wake" } else { "PRIMARY" };
+        let index = if at < 8 { "_wake" } else { "PRIMARY" };
         assert!(!plan.is_empty(), "it reads the table");
         for (name, access) in plan {
             assert!(name.ends_with(index), "{at}: {seen:#?}");

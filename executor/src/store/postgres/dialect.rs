@@ -38,6 +38,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     insert: "INSERT",
     absent: " ON CONFLICT DO NOTHING",
     dormant: " WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL",
+    due: "COALESCE(lease_until, available_at)",
     // The two indexes of unfinished programs together hold them, and no others.
     unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
                    AND errored_at IS NULL UNION ALL SELECT id FROM {t} WHERE ready = 0

@@ -272,6 +272,23 @@ impl<D: Database> Store for ServerStore<D> {
         })
     }
 
+    fn shorten_leases(&self, grace: Duration) -> StoreFuture<'_, usize> {
+        Box::pin(async move {
+            let far = verb!(self.0, others, Engine, PATIENCE, |s| {
+                sql::leases::far_ahead(s)
+            })?;
+            let shortened = verb!(self.0, others, Engine, PATIENCE, |s| {
+                sql::leases::shorten(s, &far, grace)
+            })?;
+            if shortened > 0 {
+                // Workers are to learn when these end.
+                self.0.will_be_due(Duration::ZERO);
+                self.ring();
+            }
+            Ok(shortened)
+        })
+    }
+
     fn register(&self, worker: WorkerRecord) -> StoreFuture<'_, ()> {
         change!(self, |s| sql::workers::register(s, &worker))
     }

@@ -42,6 +42,8 @@ pub(in crate::store) struct Dialect {
     pub(in crate::store) absent: &'static str,
     /// `{dormant}`: behind the programs' table: the other unfinished ones.
     pub(in crate::store) dormant: &'static str,
+    /// `{due}`: behind those: when one becomes due by itself, as their index has it.
+    pub(in crate::store) due: &'static str,
     /// `{unfinished}`: behind the programs' table: both.
     pub(in crate::store) unfinished: &'static str,
     /// `{by_key}`: behind the programs' table: read by its key.
@@ -96,6 +98,7 @@ impl Dialect {
             "insert" => self.insert.to_owned(),
             "absent" => self.absent.to_owned(),
             "dormant" => self.fill(names, self.dormant),
+            "due" => self.due.to_owned(),
             "unfinished" => self.fill(names, self.unfinished),
             "by_key" => self.by_key.to_owned(),
             "delete" => self.fill(names, self.delete),

@@ -14,6 +14,7 @@ pub(super) mod dialect;
 pub(super) mod ended;
 mod filter;
 mod history;
+pub(super) mod leases;
 pub(super) mod limit;
 pub(super) mod promote;
 pub(super) mod query;

@@ -239,6 +239,20 @@ impl Store for SqliteStore {
         Box::pin(self.write(async move |s| workers::heartbeat(s, worker, lease, &held).await))
     }
 
+    /// The way to the programs holds up no writer.
+    fn shorten_leases(&self, grace: Duration) -> StoreFuture<'_, usize> {
+        Box::pin(async move {
+            let far = self.read(async |s| sql::leases::far_ahead(s).await).await?;
+            let shorten =
+                async move |s: &mut SqliteSession<'_>| sql::leases::shorten(s, &far, grace).await;
+            let shortened = self.write(shorten).await?;
+            if shortened > 0 {
+                self.ring();
+            }
+            Ok(shortened)
+        })
+    }
+
     fn register(&self, worker: WorkerRecord) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             self.locks.take(worker.id)?;
@@ -422,6 +436,8 @@ mod tests {
                 .chain(promote::HOT)
                 .chain(workers::HOT)
                 .chain(&prune::HOT)
+                .copied()
+                .chain([sql::leases::far(7).template()])
             {
                 let explain = format!("EXPLAIN QUERY PLAN {}", text.replace('?', "NULL"));
                 let explain = sql::statement::composed(explain);

@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 
 use super::{Stage, advance, after, held, retry};
-use crate::store::{Afterwards, Change, Fence, ProgramState, Pulse, Target, WorkerId, Written};
+use crate::{
+    program::{Options, Start},
+    store::{
+        Afterwards, Change, ClaimRequest, Fence, ProgramState, Pulse, Target, WorkerId, Written,
+    },
+};
 
 pub(in crate::store) async fn an_expired_lease_that_nobody_took_still_commits(stage: Stage) {
     let run_id = stage.create(&["a", "b"]).await;
@@ -157,6 +162,47 @@ pub(in crate::store) async fn a_body_that_has_ended_is_waited_for_no_longer(stag
         );
         assert_eq!(!stage.claim().await.is_empty(), free, "{ended:?}");
     }
+}
+
+/// As after a jump back of the database's clock (SEMANTICS §2.5).
+pub(in crate::store) async fn a_lease_that_ends_far_ahead_counts_as_one_from_first_sight(
+    stage: Stage,
+) {
+    let day = Duration::from_secs(86_400);
+    let lease = Duration::from_millis(300);
+    let shorten = || stage.store.shorten_leases(Duration::ZERO);
+    let ran = stage.create(&["a"]).await;
+    let moved = stage.create(&["a"]).await;
+    let far = |lease| ClaimRequest {
+        lease,
+        ..stage.request()
+    };
+    assert_eq!(stage.claim_with(far(day)).await.len(), 2);
+    let now = crate::Timestamp::from_millis(0);
+    let done = stage.store.reschedule(moved.clone(), now).await;
+    assert!(done.expect("it runs"));
+    let options = Options {
+        start: Start::After(day),
+        ..Options::default()
+    };
+    let later = stage.create_with(&["a"], options).await.expect("stored");
+    stage.store.deregister(stage.worker).await.expect("reached");
+    assert_eq!(shorten().await.expect("reached"), 0, "there is no worker");
+    stage.register_with(WorkerId::new(), lease).await;
+    assert_eq!(shorten().await.expect("reached"), 2);
+    assert_eq!(shorten().await.expect("reached"), 0);
+    let mut claimed = Vec::new();
+    while claimed.len() < 2 {
+        let next = stage.claim_with(far(lease)).await;
+        claimed.extend(next.into_iter().map(|program| program.run_id));
+    }
+    claimed.sort();
+    let mut both = [ran, moved];
+    both.sort();
+    assert_eq!(claimed, both);
+    let later = stage.get(&later).await;
+    let waits = later.available_at.expect("a time");
+    assert!(waits.since(later.created_at.expect("a time")) > day / 2);
 }
 
 pub(in crate::store) async fn the_end_of_a_worker_gives_its_programs_back(stage: Stage) {

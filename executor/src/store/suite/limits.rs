@@ -82,6 +82,33 @@ pub(in crate::store) async fn a_place_that_has_ended_goes_to_another_and_never_b
     assert!(none.programs.is_empty(), "its place is taken");
 }
 
+/// As after a jump back of the database's clock (SEMANTICS §2.5). Those of the living are theirs to mend.
+pub(in crate::store) async fn a_place_of_the_dead_that_ends_far_ahead_counts_as_one_lease(
+    stage: Stage,
+) {
+    let day = Duration::from_secs(86_400);
+    let request = |worker, job, lease| LimitedRequest {
+        worker,
+        lease,
+        ..stage.limited(job, ONE)
+    };
+    for (job, worker) in [("a", stage.worker), ("b", WorkerId::new())] {
+        for _ in 0..2 {
+            stage.create(&[job]).await;
+        }
+        let claimed = stage.claim_limited(&request(worker, job, day)).await;
+        assert_eq!(claimed.programs.len(), 1);
+    }
+    let shortened = stage.store.shorten_leases(Duration::ZERO).await;
+    assert_eq!(shortened.expect("reached"), 2);
+    for (job, least, most) in [("a", day / 2, day), ("b", Duration::ZERO, LEASE)] {
+        let full = request(WorkerId::new(), job, day * 2);
+        let full = stage.claim_limited(&full).await;
+        let next = full.next_due.expect("when its place ends");
+        assert!((least..=most).contains(&next), "{job}: {next:?}");
+    }
+}
+
 pub(in crate::store) async fn who_stands_behind_a_full_key_is_found_at_once(stage: Stage) {
     let request = stage.limited("a", ONE_A_CUSTOMER);
     stage.create_of("many", 200).await;

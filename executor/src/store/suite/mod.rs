@@ -48,6 +48,8 @@ macro_rules! exercise {
             lists_filter_by_state, the_end_of_a_worker_gives_its_programs_back,
             a_claim_that_was_taken_away_waits_for_the_old_body,
             a_body_that_has_ended_is_waited_for_no_longer,
+            a_lease_that_ends_far_ahead_counts_as_one_from_first_sight,
+            a_place_of_the_dead_that_ends_far_ahead_counts_as_one_lease,
             one_program_of_a_key_in_a_time, a_key_is_free_when_its_time_is_over,
             a_key_is_kept_only_by_what_is_stored, keys_are_kept_in_whatever_order_they_come,
             one_that_waits_takes_the_new_data, one_that_has_begun_keeps_its_data,
@@ -118,6 +120,10 @@ impl Stage {
     }
 
     async fn register(&self, id: WorkerId) {
+        self.register_with(id, LEASE).await;
+    }
+
+    async fn register_with(&self, id: WorkerId, lease: Duration) {
         let queues = vec!["default".to_owned()];
         let record = WorkerRecord {
             id,
@@ -125,7 +131,7 @@ impl Stage {
             pid: 1,
             queues,
             slots: 10,
-            lease: LEASE,
+            lease,
         };
         self.store.register(record).await.expect("registered");
     }
