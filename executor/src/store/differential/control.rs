@@ -233,9 +233,10 @@ impl Row {
         }
     }
 
-    /// The claim is taken from whoever has it; its body may run on until the lease's end.
+    /// The claim is taken from whoever has it; its body may run on until the lease's end. Where nobody
+    /// has one, the body that is waited for stays the one of the claim before.
     fn take_away(&mut self) {
-        self.token += 1;
+        self.token += i64::from(self.worker.is_some());
         self.rev += 1;
         self.busy = self.busy.max(self.lease);
         self.ends_claim();

@@ -14,10 +14,13 @@ use super::{
 use crate::{json, run_id::RunId, time::Timestamp};
 
 /// The end of a claim that is taken away from outside. How long its body may still run is kept, so
-/// that no second body of the step starts before (SEMANTICS §3.2).
+/// that no second body of the step starts before (SEMANTICS §3.2). Where nobody has a claim, the token
+/// stays: by it the end of the body is known whose claim was taken away before. One whose lease ran out
+/// has its claim as long as the worker's name is there.
 macro_rules! take_away {
     () => {
-        "busy_until = {greatest}(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)), \
+        "token = token + CASE WHEN worker IS NULL THEN 0 ELSE 1 END, rev = rev + 1, busy_until =
+           {greatest}(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
          lease_until = NULL, worker = NULL"
     };
 }
@@ -120,7 +123,7 @@ pub(super) use errored;
 /// and no other index than the key comes into question to find them.
 pub(in crate::store) const RETRY: &str = concat!(
     "UPDATE {t}{by_key} SET errored_at = NULL,
-      finished_at = CASE WHEN ? = 1 THEN {now} END, token = token + 1, rev = rev + 1,
+      finished_at = CASE WHEN ? = 1 THEN {now} END,
       step_retry_count = 0, crashes = 0, completion = NULL, waiting = NULL, job = ?,
       ready = ?, available_at = ?, order_key = ? + priority * 60000, ",
     take_away!(),
@@ -198,8 +201,7 @@ pub(in crate::store) async fn reschedule<S: Session>(
     at: Timestamp,
 ) -> Outcome<bool> {
     const RESCHEDULE: &str = concat!(
-        "UPDATE {t} SET token = token + 1, rev = rev + 1, waiting = NULL, job = ?, ready = ?,
-          available_at = ?, order_key = ?, ",
+        "UPDATE {t} SET waiting = NULL, job = ?, ready = ?, available_at = ?, order_key = ?, ",
         take_away!(),
         ", updated_at = {now} WHERE id = ?"
     );

@@ -93,9 +93,9 @@ pub(super) async fn step_done<S: Session>(
     output: &str,
 ) -> Outcome<()> {
     const DONE: &str = concat!(
-        "UPDATE {t} SET token = token + 1, rev = rev + 1, step = COALESCE(step, 0) + 1,
-          step_retry_count = 0, crashes = 0, child_ordinal = 0, completion = NULL, waiting = NULL,
-          outputs = {json}, job = ?, finished_at = CASE WHEN ? = 1 THEN {now} END, ready = ?,
+        "UPDATE {t} SET step = COALESCE(step, 0) + 1, step_retry_count = 0, crashes = 0,
+          child_ordinal = 0, completion = NULL, waiting = NULL, outputs = {json}, job = ?,
+          finished_at = CASE WHEN ? = 1 THEN {now} END, ready = ?,
           available_at = {now_ms}, order_key = {now_ms} + priority * 60000, ",
         take_away!(),
         ", updated_at = {now} WHERE id = ?"
@@ -123,8 +123,7 @@ pub(in crate::store) async fn fail<S: Session>(
     then: Afterwards,
 ) -> Outcome<bool> {
     const FAIL: &str = concat!(
-        "UPDATE {t} SET token = token + 1, rev = rev + 1, errored_at = {now}, error_message = ?,
-          waiting = NULL, completion = NULL, ",
+        "UPDATE {t} SET errored_at = {now}, error_message = ?, waiting = NULL, completion = NULL, ",
         take_away!(),
         ", updated_at = {now} WHERE id = ?"
     );
@@ -142,8 +141,8 @@ pub(in crate::store) async fn fail<S: Session>(
 
 pub(in crate::store) async fn hand_off<S: Session>(s: &mut S, run_id: &RunId) -> Outcome<bool> {
     const HAND_OFF: &str = concat!(
-        "UPDATE {t} SET token = token + 1, rev = rev + 1, waiting = 'hand_off', ready = 0,
-          job = {job}, available_at = {now_ms} + retry_after, ",
+        "UPDATE {t} SET waiting = 'hand_off', ready = 0, job = {job},
+          available_at = {now_ms} + retry_after, ",
         take_away!(),
         ", updated_at = {now} WHERE id = ?"
     );

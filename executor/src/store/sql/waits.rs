@@ -250,8 +250,8 @@ async fn resume<S: Session>(
     outcome: Result<String, String>,
 ) -> Outcome<Resumed> {
     const FAIL: &str = concat!(
-        "UPDATE {t} SET token = token + 1, rev = rev + 1, errored_at = {now}, error_message = ?,
-          errors = {history}, waiting = NULL, completion = NULL, ",
+        "UPDATE {t} SET errored_at = {now}, error_message = ?, errors = {history}, waiting = NULL,
+          completion = NULL, ",
         take_away!(),
         ", updated_at = {now} WHERE id = ?"
     );

@@ -164,6 +164,49 @@ pub(in crate::store) async fn a_body_that_has_ended_is_waited_for_no_longer(stag
     }
 }
 
+pub(in crate::store) async fn a_body_whose_program_was_taken_away_twice_is_known_when_it_ends(
+    stage: Stage,
+) {
+    let now = crate::Timestamp::from_millis(0);
+    let moved = stage.create(&["a"]).await;
+    let moving = stage.claim_one().await.fence;
+    for _ in 0..3 {
+        let done = stage.store.reschedule(moved.clone(), now).await;
+        assert!(done.expect("it runs"));
+    }
+    let failed = stage.create(&["a"]).await;
+    let failing = stage.claim_one().await.fence;
+    let target = Target::RunId(failed.clone());
+    let fails = stage
+        .store
+        .fail(target, "x".to_owned(), Afterwards::Keep)
+        .await;
+    assert!(fails.expect("it runs"));
+    assert!(stage.store.retry(failed.clone()).await.expect("errored"));
+    assert!(stage.claim().await.is_empty(), "their bodies still run");
+    for (ended, run_id) in [(moving, moved), (failing, failed)] {
+        let written = stage.write(ended, Change::Finish { outputs: None }).await;
+        assert_eq!(written, Written::LeaseLost);
+        assert_eq!(stage.claim_one().await.run_id, run_id);
+    }
+}
+
+/// A claim whose lease ran out is one as long as nobody has taken the program.
+pub(in crate::store) async fn a_claim_whose_lease_ran_out_is_taken_away(stage: Stage) {
+    let run_id = stage.create(&["a", "b"]).await;
+    let fence = stage.claim_briefly().await.fence;
+    stage.promote_only().await;
+    let now = crate::Timestamp::from_millis(0);
+    let moved = stage.store.reschedule(run_id.clone(), now).await;
+    assert!(moved.expect("it has not ended"));
+    assert_eq!(
+        stage.write(fence, advance("b", None)).await,
+        Written::LeaseLost
+    );
+    assert_eq!(stage.beat(held(fence)).await, Pulse::Lost);
+    assert_eq!(stage.get(&run_id).await.step, 0);
+}
+
 /// As after a jump back of the database's clock (SEMANTICS §2.5).
 pub(in crate::store) async fn a_lease_that_ends_far_ahead_counts_as_one_from_first_sight(
     stage: Stage,

@@ -48,6 +48,8 @@ macro_rules! exercise {
             lists_filter_by_state, the_end_of_a_worker_gives_its_programs_back,
             a_claim_that_was_taken_away_waits_for_the_old_body,
             a_body_that_has_ended_is_waited_for_no_longer,
+            a_body_whose_program_was_taken_away_twice_is_known_when_it_ends,
+            a_claim_whose_lease_ran_out_is_taken_away,
             a_lease_that_ends_far_ahead_counts_as_one_from_first_sight,
             a_place_of_the_dead_that_ends_far_ahead_counts_as_one_lease,
             one_program_of_a_key_in_a_time, a_key_is_free_when_its_time_is_over,
