@@ -108,10 +108,20 @@ struct Seen {
 // The limits keep the optimizer from making joins of it, whose plans would be its own.
 macro_rules! next {
     () => {
-        "SELECT NULL, NULL, (
-           SELECT p.wake_at - {now_ms} FROM {t} p FORCE INDEX ({name wake})
-           WHERE p.wake_queue = '' AND p.wake_job = '' AND p.wake_at > -9223372036854775808
-           ORDER BY p.wake_at LIMIT 1)"
+        concat!(
+            "SELECT NULL, NULL, ",
+            next!("''"),
+            " UNION ALL SELECT NULL, NULL, ",
+            next!("'claimed'")
+        )
+    };
+    ($what:literal) => {
+        concat!(
+            "(SELECT p.wake_at - {now_ms} FROM {t} p FORCE INDEX ({name wake})
+              WHERE p.wake_queue = '' AND p.wake_job = ",
+            $what,
+            " AND p.wake_at > -9223372036854775808 ORDER BY p.wake_at LIMIT 1)"
+        )
     };
 }
 
@@ -149,8 +159,8 @@ async fn survey(s: &mut MySession, request: &ClaimRequest, begun: bool) -> Outco
         match row {
             (Some(queue), Some(job), _) => seen.pairs.push(Pair::new(queue, job, request)),
             (_, _, Some(wait)) => {
-                let wait = u64::try_from(wait).unwrap_or(0);
-                seen.next_due = Some(Duration::from_millis(wait));
+                let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
+                seen.next_due = seen.next_due.into_iter().chain([wait]).min();
             }
             _ => {}
         }

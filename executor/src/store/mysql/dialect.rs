@@ -38,7 +38,9 @@ pub(super) static DIALECT: Dialect = Dialect {
     in_order: "ORDER BY wake_at, id",
     insert: "INSERT IGNORE",
     absent: "",
-    dormant: "{index wake} WHERE wake_queue = '' AND wake_job = ''",
+    dormant: "{index wake} WHERE wake_queue = ''",
+    delayed: "{index wake} WHERE wake_queue = '' AND wake_job = ''",
+    claimed: "{index wake} WHERE wake_queue = '' AND wake_job = 'claimed'",
     due: "wake_at",
     unfinished: "{index wake} WHERE wake_queue >= ''",
     by_key: " FORCE INDEX (PRIMARY)",
@@ -74,6 +76,7 @@ pub(super) static SCHEMA: Schema = Schema {
         migration!("2026-11-25-000005_limits", None),
         migration!("2026-11-25-000006_retention", None),
         migration!("2026-11-25-000008_waits", None),
+        migration!("2026-11-30-000009_claims", None),
     ],
     bookkeeping: "
         CREATE TABLE IF NOT EXISTS {table migrations} (

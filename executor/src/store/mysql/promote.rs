@@ -15,7 +15,7 @@ use crate::store::{
     },
 };
 
-/// How many programs one claim makes available at most.
+/// How many programs one claim makes available at most, of each of the two.
 const MOST: usize = 1000;
 
 pub(super) struct Promoted {
@@ -24,15 +24,21 @@ pub(super) struct Promoted {
     pub(super) all: bool,
 }
 
-/// What is due by itself; `takes_over`: what dead workers held as well.
-pub(super) fn due(takes_over: bool) -> Statement<'static> {
-    const DUE: &str = "
-        SELECT id, token, lease_until IS NOT NULL, crashes
-        FROM {t} FORCE INDEX ({name wake})
-        WHERE wake_queue = '' AND wake_job = '' AND wake_at <= {now_ms}
+/// Whose delay is over.
+pub(super) fn delayed() -> Statement<'static> {
+    const DELAYED: &str = "
+        SELECT id, token, 0, crashes FROM {t}{delayed} AND wake_at <= {now_ms}
+        ORDER BY wake_at LIMIT ? FOR UPDATE SKIP LOCKED";
+    sql(DELAYED).int(number(MOST))
+}
+
+/// Whose claim has ended that was taken away; `takes_over`: what dead workers held as well.
+pub(super) fn claimed(takes_over: bool) -> Statement<'static> {
+    const CLAIMED: &str = "
+        SELECT id, token, lease_until IS NOT NULL, crashes FROM {t}{claimed} AND wake_at <= {now_ms}
           AND (lease_until IS NULL OR ? = 1)
         ORDER BY wake_at LIMIT ? FOR UPDATE SKIP LOCKED";
-    sql(DUE).int(i64::from(takes_over)).int(number(MOST))
+    sql(CLAIMED).int(i64::from(takes_over)).int(number(MOST))
 }
 
 /// Makes available what has become due, and what dead workers held; errors what has killed too many
@@ -54,10 +60,15 @@ pub(super) async fn promote(s: &mut MySession, request: &ClaimRequest) -> Outcom
     );
     const RENEW: &str = concat!("UPDATE ", by_id!(), " SET p.lease_until = {now_ms} + ?");
     let takes_over = s.has_been_up_for(request.lease);
-    let due = s
-        .rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64)>(due(takes_over))
-        .await?;
-    let all = due.len() < MOST;
+    let mut due = Vec::new();
+    let mut all = true;
+    for statement in [delayed(), claimed(takes_over)] {
+        let some = s
+            .rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64)>(statement)
+            .await?;
+        all &= some.len() < MOST;
+        due.extend(some);
+    }
     let (mut waited, mut expired, mut ours, mut killed) = (vec![], vec![], vec![], vec![]);
     for (id, token, leased, crashes) in due {
         if leased == 0 {

@@ -130,7 +130,8 @@ async fn plans_do_not_depend_on_statistics() {
             claim::best(&request, &[pair("a", i64::MIN), pair("b", 7)]),
             claim::lock(&request, &pair("a", i64::MIN), 1000),
             claim::lock(&request, &pair("a", 7), 1000),
-            promote::due(true),
+            promote::delayed(),
+            promote::claimed(true),
             prune::oldest(&ended, 1000),
             leases::far(7),
             // By the key from here on.
@@ -155,7 +156,7 @@ async fn plans_do_not_depend_on_statistics() {
     assert_eq!(seen[0], seen[1], "an empty table and a small one");
     assert_eq!(seen[1], seen[2], "a small table and a large one");
     for (at, plan) in seen[0].iter().enumerate() {
-        let index = if at < 8 { "_wake" } else { "PRIMARY" };
+        let index = if at < 9 { "_wake" } else { "PRIMARY" };
         assert!(!plan.is_empty(), "it reads the table");
         for (name, access) in plan {
             assert!(name.ends_with(index), "{at}: {seen:#?}");

@@ -301,19 +301,26 @@ async fn take(
     Ok(())
 }
 
+// Two ranges of one index.
 const DUE: &str = "
-SELECT id::bigint, token, CASE WHEN lease_until IS NULL THEN 0 ELSE 1 END::bigint, crashes::bigint
-FROM {t} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
-  AND COALESCE(lease_until, available_at) <= {now_ms}
-  AND (lease_until IS NULL OR ? = 1)
-ORDER BY COALESCE(lease_until, available_at) LIMIT ? FOR UPDATE SKIP LOCKED";
+SELECT * FROM (
+  SELECT id::bigint, token, 0::bigint, crashes::bigint FROM {t}{delayed} AND {due} <= {now_ms}
+  ORDER BY {due} LIMIT ? FOR UPDATE SKIP LOCKED) d
+UNION ALL
+SELECT * FROM (
+  SELECT id::bigint, token, CASE WHEN lease_until IS NULL THEN 0 ELSE 1 END::bigint, crashes::bigint
+  FROM {t}{claimed} AND {due} <= {now_ms} AND (lease_until IS NULL OR ? = 1)
+  ORDER BY {due} LIMIT ? FOR UPDATE SKIP LOCKED) c";
 
 /// What is due by itself; `takes_over`: what dead workers held as well.
 pub(super) fn due(takes_over: bool) -> Statement<'static> {
-    sql(DUE).int(i64::from(takes_over)).int(number(MOST))
+    sql(DUE)
+        .int(number(MOST))
+        .int(i64::from(takes_over))
+        .int(number(MOST))
 }
 
-/// How many programs one claim makes available at most.
+/// How many programs one claim makes available at most, of each of the two.
 const MOST: usize = 1000;
 
 /// Makes available what has become due, and what dead workers held; errors what has killed too many
@@ -361,18 +368,16 @@ async fn promote(s: &mut PgSession, request: &ClaimRequest) -> Outcome<(Vec<Kill
 }
 
 const NEXT_DUE: &str = "
-SELECT COALESCE(lease_until, available_at) - {now_ms} FROM {t}
-WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
-  AND COALESCE(lease_until, available_at) IS NOT NULL
-ORDER BY COALESCE(lease_until, available_at) LIMIT 1";
+SELECT LEAST(
+  (SELECT {due} FROM {t}{delayed} AND {due} IS NOT NULL ORDER BY {due} LIMIT 1),
+  (SELECT {due} FROM {t}{claimed} AND {due} IS NOT NULL ORDER BY {due} LIMIT 1)) - {now_ms}";
 
 pub(super) fn next() -> Statement<'static> {
     sql(NEXT_DUE)
 }
 
 async fn next_due(s: &mut PgSession) -> Outcome<Option<Duration>> {
-    let next = s.rows::<BigInt, i64>(next()).await?;
-    Ok(next
-        .first()
-        .map(|wait| Duration::from_millis(u64::try_from(*wait).unwrap_or(0))))
+    let next = s.rows::<Nullable<BigInt>, Option<i64>>(next()).await?;
+    let wait = |wait| Duration::from_millis(u64::try_from(wait).unwrap_or(0));
+    Ok(next.into_iter().next().flatten().map(wait))
 }

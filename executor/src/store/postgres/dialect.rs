@@ -38,6 +38,10 @@ pub(super) static DIALECT: Dialect = Dialect {
     insert: "INSERT",
     absent: " ON CONFLICT DO NOTHING",
     dormant: " WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL",
+    delayed: " WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+                AND CASE WHEN lease_until IS NOT NULL OR available_at = busy_until THEN 1 ELSE 0 END = 0",
+    claimed: " WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+                AND CASE WHEN lease_until IS NOT NULL OR available_at = busy_until THEN 1 ELSE 0 END = 1",
     due: "COALESCE(lease_until, available_at)",
     // The two indexes of unfinished programs together hold them, and no others.
     unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL
@@ -73,6 +77,7 @@ pub(super) static SCHEMA: Schema = Schema {
         migration!("2026-11-25-000005_limits"),
         migration!("2026-11-25-000006_retention"),
         migration!("2026-11-25-000008_waits"),
+        migration!("2026-11-30-000009_claims"),
     ],
     bookkeeping: "
         CREATE TABLE IF NOT EXISTS {table migrations} (

@@ -42,6 +42,11 @@ pub(in crate::store) struct Dialect {
     pub(in crate::store) absent: &'static str,
     /// `{dormant}`: behind the programs' table: the other unfinished ones.
     pub(in crate::store) dormant: &'static str,
+    /// `{delayed}`: behind the programs' table: those of them that are due when a delay is over.
+    pub(in crate::store) delayed: &'static str,
+    /// `{claimed}`: behind the programs' table: those that are due when a claim ends: a lease, or the
+    /// time that a body is given whose claim was taken away.
+    pub(in crate::store) claimed: &'static str,
     /// `{due}`: behind those: when one becomes due by itself, as their index has it.
     pub(in crate::store) due: &'static str,
     /// `{unfinished}`: behind the programs' table: both.
@@ -98,6 +103,8 @@ impl Dialect {
             "insert" => self.insert.to_owned(),
             "absent" => self.absent.to_owned(),
             "dormant" => self.fill(names, self.dormant),
+            "delayed" => self.fill(names, self.delayed),
+            "claimed" => self.fill(names, self.claimed),
             "due" => self.due.to_owned(),
             "unfinished" => self.fill(names, self.unfinished),
             "by_key" => self.by_key.to_owned(),

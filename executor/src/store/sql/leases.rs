@@ -27,11 +27,10 @@ pub(in crate::store) struct FarAhead {
     ids: Vec<i64>,
 }
 
-/// The statement that finds them; what is scheduled for later is walked over.
+/// The statement that finds them: a range of the index, in which there is mostly nothing.
 pub(in crate::store) fn far<'a>(longest: i64) -> Statement<'a> {
     const FAR: &str = "
-        SELECT CAST(id AS {text}) FROM {t}{dormant} AND {due} > {now_ms} + ?
-          AND (lease_until IS NOT NULL OR available_at = busy_until)
+        SELECT CAST(id AS {text}) FROM {t}{claimed} AND {due} > {now_ms} + ?
         ORDER BY {due} LIMIT ?";
     sql(FAR)
         .int(longest.saturating_add(MARGIN))

@@ -179,9 +179,10 @@ fn take(
     Ok(programs.collect())
 }
 
+// Two beginnings of one index.
 const NEXT_DUE: &str = r#"
-SELECT MIN(COALESCE(lease_until, available_at)) FROM {t} INDEXED BY {name due}
-WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL"#;
+SELECT MIN(at) FROM (SELECT MIN({due}) AS at FROM {t}{delayed}
+  UNION ALL SELECT MIN({due}) FROM {t}{claimed})"#;
 
 fn next_due(s: &mut SqliteSession<'_>) -> Outcome<Option<Duration>> {
     let next = s.rows::<Nullable<BigInt>, Option<i64>>(sql(NEXT_DUE))?;

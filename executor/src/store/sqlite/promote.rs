@@ -8,19 +8,20 @@ use crate::store::{
     sql::{Outcome, millis, promote::kill, statement::sql},
 };
 
-/// How many programs one claim makes available at most.
+/// How many programs one claim makes available at most, of each of the two.
 const MOST: i64 = 1000;
 
 /// The statements of each claim, whose plans are tested.
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[DUE, PROMOTE_DUE, PROMOTE_EXPIRED, RENEW];
+pub(super) const HOT: &[&str] = &[DELAYED, CLAIMED, PROMOTE_DUE, PROMOTE_EXPIRED, RENEW];
 
-const DUE: &str = r#"
+const DELAYED: &str = r#"
+SELECT id, token, 0, crashes, available_at, priority
+FROM {t}{delayed} AND {due} <= ? ORDER BY {due} LIMIT ?"#;
+
+const CLAIMED: &str = r#"
 SELECT id, token, lease_until IS NOT NULL, crashes, available_at, priority
-FROM {t} INDEXED BY {name due}
-WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
-  AND COALESCE(lease_until, available_at) <= ?
-ORDER BY COALESCE(lease_until, available_at) LIMIT ?"#;
+FROM {t}{claimed} AND {due} <= ? ORDER BY {due} LIMIT ?"#;
 
 const PROMOTE_DUE: &str = r#"
 UPDATE {t} SET ready = 1, order_key = ?, waiting = NULL WHERE id = ?"#;
@@ -40,7 +41,8 @@ pub(super) fn promote(s: &mut SqliteSession<'_>, request: &ClaimRequest) -> Outc
     type Sql = (BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>, BigInt);
     type Due = (i64, i64, i64, i64, Option<i64>, i64);
     let now = s.now;
-    let due = s.rows::<Sql, Due>(sql(DUE).int(now).int(MOST))?;
+    let mut due = s.rows::<Sql, Due>(sql(DELAYED).int(now).int(MOST))?;
+    due.extend(s.rows::<Sql, Due>(sql(CLAIMED).int(now).int(MOST))?);
     let mut killed = Vec::new();
     for (id, token, leased, crashes, available_at, priority) in due {
         let order = order_key(available_at.unwrap_or(now), priority);

@@ -47,6 +47,10 @@ pub(super) static DIALECT: Dialect = Dialect {
     insert: "INSERT",
     absent: " ON CONFLICT DO NOTHING",
     dormant: " INDEXED BY {name due} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL",
+    delayed: " INDEXED BY {name due} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+                AND CASE WHEN lease_until IS NOT NULL OR available_at = busy_until THEN 1 ELSE 0 END = 0",
+    claimed: " INDEXED BY {name due} WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
+                AND CASE WHEN lease_until IS NOT NULL OR available_at = busy_until THEN 1 ELSE 0 END = 1",
     due: "COALESCE(lease_until, available_at)",
     // The two indexes of unfinished programs together hold them, and no others.
     unfinished: " WHERE id IN (SELECT id FROM {t} WHERE ready = 1 AND finished_at IS NULL

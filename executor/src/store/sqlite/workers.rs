@@ -143,25 +143,24 @@ pub(super) fn look_for_the_dead(
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[OTHERS, END];
 
-const OTHERS: &str = r#"SELECT lease, id FROM {table workers} WHERE id <> ?"#;
+const OTHERS: &str = r#"SELECT id FROM {table workers} WHERE id <> ?"#;
 
-// Its leases end within one lease from now: what is scheduled beyond is not looked at.
+// Also those that end too far ahead; what is delayed is not looked at.
 const END: &str = r#"
     UPDATE {t} INDEXED BY {name due} SET lease_until = ?
     WHERE ready = 0 AND finished_at IS NULL AND errored_at IS NULL
-      AND COALESCE(lease_until, available_at) > ? AND COALESCE(lease_until, available_at) <= ?
-      AND lease_until IS NOT NULL AND worker = ?"#;
+      AND CASE WHEN lease_until IS NOT NULL OR available_at = busy_until THEN 1 ELSE 0 END = 1
+      AND {due} > ? AND lease_until IS NOT NULL AND worker = ?"#;
 
 fn end_leases_of_the_dead(s: &mut SqliteSession<'_>, this: WorkerId, locks: &Locks) -> Outcome<()> {
     const FORGET: &str = "DELETE FROM {table workers} WHERE id = ?";
     const FREE: &str = "DELETE FROM {table holds} WHERE worker = ?";
     let now = s.now;
-    let others = s.rows::<(BigInt, Text), (i64, String)>(sql(OTHERS).text(this.to_string()))?;
-    for (lease, worker) in others {
+    let others = s.rows::<Text, String>(sql(OTHERS).text(this.to_string()))?;
+    for worker in others {
         if locks.is_dead(&worker) {
             tracing::info!(worker, "a worker has died: its programs go to others");
-            let last = now.saturating_add(lease);
-            s.execute(sql(END).int(now).int(now).int(last).text(&worker))?;
+            s.execute(sql(END).int(now).int(now).text(&worker))?;
             s.execute(sql(FREE).text(&worker))?;
             s.execute(sql(FORGET).text(&worker))?;
             locks
