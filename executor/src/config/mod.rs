@@ -204,7 +204,7 @@ impl Config {
         if worker.slots > 100_000 {
             return fail("slots must be at most 100000");
         }
-        if worker.lease < Duration::from_millis(300) || worker.lease > DAY {
+        if worker.lease < Duration::from_millis(300) || worker.lease > LONGEST_LEASE {
             return fail("the lease must be at least 300ms and at most a day");
         }
         if worker.shutdown_grace > 365 * DAY || worker.cancel_grace > 365 * DAY {
@@ -215,6 +215,9 @@ impl Config {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What workers, and those who receive programs, may ask for.
+pub(crate) const LONGEST_LEASE: Duration = DAY;
 
 fn duration(text: &str) -> Result<Duration> {
     humantime::parse_duration(text).map_err(|e| {

@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::Executor;
 use crate::{
+    config::LONGEST_LEASE,
     error::{Error, ErrorKind, Result},
     hand_off::HandOffToken,
     job::data_key,
@@ -59,7 +60,7 @@ impl Executor {
     /// # Errors
     /// The store cannot be written to, or the lease is shorter than 300 ms or longer than a day.
     pub async fn receive(&self, queue: &str, max: usize, lease: Duration) -> Result<Vec<Received>> {
-        if lease < Duration::from_millis(300) || lease > Duration::from_secs(24 * 3600) {
+        if lease < Duration::from_millis(300) || lease > LONGEST_LEASE {
             let message = "the lease must be at least 300ms and at most a day";
             return Err(Error::new(ErrorKind::Configuration, message));
         }

@@ -168,8 +168,8 @@ pub(crate) trait Store: ScheduleStore + Send + Sync + 'static {
         held: Vec<Held>,
     ) -> StoreFuture<'_, Vec<Pulse>>;
 
-    /// Leases that end further ahead than any worker's lease: they end one lease from now, as do the
-    /// places under limits of the dead, with the grace of their bodies. How many leases there were.
+    /// Leases that end further ahead than any worker's lease, or a receiver's: they end one lease from now, as do
+    /// the places under limits of the dead, with the grace of their bodies. How many leases there were.
     fn shorten_leases(&self, grace: Duration) -> StoreFuture<'_, usize>;
 
     /// Makes this worker known; its leases can be told from those of a dead one.

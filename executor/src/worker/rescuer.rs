@@ -5,8 +5,9 @@
 //! live workers' next heartbeats mend theirs, and those of the dead would be waited for as far ahead as they
 //! are. It promises that each is seen by the first look behind it: at a worker's start, and then now and
 //! then; the more workers there are, the more seldom each looks, since one that sees it is enough. A look
-//! changes nothing elsewhere, takes no lock, and reads no program that is scheduled. Where the
-//! store is away, the next look goes on.
+//! changes nothing elsewhere, takes no lock, and reads no program that is scheduled. A receiver's lease, or one
+//! that was taken away, may be as long as a receiver's can be, and is waited for that long. Where the store is
+//! away, the next look goes on.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,8 @@
 //! Ends of leases that no worker can have set: the database's clock has gone back since (SEMANTICS §2.5).
 //!
 //! Without a word of anybody's they would be waited for, however far ahead they are, and a dead worker's
-//! programs with them.
+//! programs with them. What is held by nobody in the list of workers may be a receiver's, or may have been one's
+//! before it was taken away: there no end is too far ahead that one of those can have set.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::{
     millis, number,
     statement::{Statement, composed, sql},
 };
+use crate::config::LONGEST_LEASE;
 
 /// Programs of one look at most.
 const MOST: usize = 1000;
@@ -27,13 +29,29 @@ pub(in crate::store) struct FarAhead {
     ids: Vec<i64>,
 }
 
+/// That this time is too far ahead. Those who receive programs are in no list, and their leases may be longer
+/// than any worker's. The limit keeps planners from reading the whole list.
+macro_rules! too_far {
+    ($due:literal) => {
+        concat!(
+            $due,
+            " > {now_ms} + ? AND (",
+            $due,
+            " > {now_ms} + ? OR (SELECT 1 FROM {table workers} w WHERE w.id = worker LIMIT 1) = 1)"
+        )
+    };
+}
+
 /// The statement that finds them: a range of the index, in which there is mostly nothing.
 pub(in crate::store) fn far<'a>(longest: i64) -> Statement<'a> {
-    const FAR: &str = "
-        SELECT CAST(id AS {text}) FROM {t}{claimed} AND {due} > {now_ms} + ?
-        ORDER BY {due} LIMIT ?";
+    const FAR: &str = concat!(
+        "SELECT CAST(id AS {text}) FROM {t}{claimed} AND ",
+        too_far!("{due}"),
+        " ORDER BY {due} LIMIT ?"
+    );
     sql(FAR)
         .int(longest.saturating_add(MARGIN))
+        .int(millis(LONGEST_LEASE).saturating_add(MARGIN))
         .int(number(MOST))
 }
 
@@ -60,9 +78,10 @@ pub(in crate::store) async fn shorten<S: Session>(
     far: &FarAhead,
     grace: Duration,
 ) -> Outcome<usize> {
-    const LOCK: &str = "
-        SELECT CAST(id AS {text}) FROM {t}{by_key}
-        WHERE COALESCE(lease_until, available_at) > {now_ms} + ?";
+    const LOCK: &str = concat!(
+        "SELECT CAST(id AS {text}) FROM {t}{by_key} WHERE ",
+        too_far!("COALESCE(lease_until, available_at)")
+    );
     // A live worker's next heartbeat is not later than that.
     const SHORTEN: &str = "
         UPDATE {t}{by_key} SET
@@ -88,6 +107,7 @@ pub(in crate::store) async fn shorten<S: Session>(
     }
     let (places, ids) = among(&far.ids);
     let lock = composed(format!("{LOCK}{places} ORDER BY id{{unlocked}}")).int(limit);
+    let lock = lock.int(millis(LONGEST_LEASE).saturating_add(MARGIN));
     let found = s.texts(ids.fold(lock, Statement::int)).await?;
     let found: Vec<i64> = found.iter().filter_map(|id| id.parse().ok()).collect();
     if found.is_empty() {

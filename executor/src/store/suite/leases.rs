@@ -214,24 +214,26 @@ pub(in crate::store) async fn a_lease_that_ends_far_ahead_counts_as_one_from_fir
     let day = Duration::from_secs(86_400);
     let lease = Duration::from_millis(300);
     let shorten = || stage.store.shorten_leases(Duration::ZERO);
-    let ran = stage.create(&["a"]).await;
-    let moved = stage.create(&["a"]).await;
     let far = |lease| ClaimRequest {
         lease,
         ..stage.request()
     };
-    assert_eq!(stage.claim_with(far(day)).await.len(), 2);
+    let ran = stage.create(&["a"]).await;
+    assert_eq!(stage.claim_with(far(day)).await.len(), 1);
+    // A receiver's lease may have been as long.
+    let moved = stage.create(&["a"]).await;
+    assert_eq!(stage.claim_with(far(day * 2)).await.len(), 1);
     let now = crate::Timestamp::from_millis(0);
     let done = stage.store.reschedule(moved.clone(), now).await;
     assert!(done.expect("it runs"));
     let options = Options {
-        start: Start::After(day),
+        start: Start::After(day * 3),
         ..Options::default()
     };
     let later = stage.create_with(&["a"], options).await.expect("stored");
     stage.store.deregister(stage.worker).await.expect("reached");
     assert_eq!(shorten().await.expect("reached"), 0, "there is no worker");
-    stage.register_with(WorkerId::new(), lease).await;
+    stage.register_with(stage.worker, lease).await;
     assert_eq!(shorten().await.expect("reached"), 2);
     assert_eq!(shorten().await.expect("reached"), 0);
     let mut claimed = Vec::new();
@@ -245,7 +247,23 @@ pub(in crate::store) async fn a_lease_that_ends_far_ahead_counts_as_one_from_fir
     assert_eq!(claimed, both);
     let later = stage.get(&later).await;
     let waits = later.available_at.expect("a time");
-    assert!(waits.since(later.created_at.expect("a time")) > day / 2);
+    assert!(waits.since(later.created_at.expect("a time")) > day * 2);
+}
+
+/// Who receives programs is in no list of workers.
+pub(in crate::store) async fn a_receivers_lease_may_be_longer_than_any_workers(stage: Stage) {
+    let longest = crate::config::LONGEST_LEASE;
+    let received = |lease| ClaimRequest {
+        worker: WorkerId::new(),
+        lease,
+        ..stage.request()
+    };
+    for (lease, shortened) in [(longest, 0), (longest * 2, 1)] {
+        stage.create(&["a"]).await;
+        assert_eq!(stage.claim_with(received(lease)).await.len(), 1);
+        let now = stage.store.shorten_leases(Duration::ZERO).await;
+        assert_eq!(now.expect("reached"), shortened, "{lease:?}");
+    }
 }
 
 pub(in crate::store) async fn the_end_of_a_worker_gives_its_programs_back(stage: Stage) {

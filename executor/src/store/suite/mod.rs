@@ -51,6 +51,7 @@ macro_rules! exercise {
             a_body_whose_program_was_taken_away_twice_is_known_when_it_ends,
             a_claim_whose_lease_ran_out_is_taken_away,
             a_lease_that_ends_far_ahead_counts_as_one_from_first_sight,
+            a_receivers_lease_may_be_longer_than_any_workers,
             a_place_of_the_dead_that_ends_far_ahead_counts_as_one_lease,
             one_program_of_a_key_in_a_time, a_key_is_free_when_its_time_is_over,
             a_key_is_kept_only_by_what_is_stored, keys_are_kept_in_whatever_order_they_come,
