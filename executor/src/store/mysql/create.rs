@@ -64,19 +64,26 @@ async fn there<S: Session>(s: &mut S, programs: &[&NewProgram]) -> Outcome<HashS
     Ok(found.into_iter().collect())
 }
 
-/// Inserts all of these.
+/// Inserts all of these. Without its own character set a column has that of the connection's database, which
+/// may not hold the text.
 fn all(rows: &[Row<'_>]) -> Statement<'static> {
     const INSERT: &str = insert!(
         "SELECT run_id, name, queue, jobs, job, program_data, job_data, attributes, priority, NULL,
            retry_after, parent, at, at + priority * 60000, at <= {now_ms}
          FROM (
            SELECT w.*, COALESCE(w.due, {now_ms} + w.after) AS at
-           FROM JSON_TABLE(?, '$[*]' COLUMNS (run_id LONGTEXT PATH '$[0]',
-             name LONGTEXT PATH '$[1]', queue LONGTEXT PATH '$[2]', jobs LONGTEXT PATH '$[3]',
-             job LONGTEXT PATH '$[4]', program_data LONGTEXT PATH '$[5]',
-             job_data LONGTEXT PATH '$[6]', attributes LONGTEXT PATH '$[7]',
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (
+             run_id LONGTEXT CHARACTER SET utf8mb4 PATH '$[0]',
+             name LONGTEXT CHARACTER SET utf8mb4 PATH '$[1]',
+             queue LONGTEXT CHARACTER SET utf8mb4 PATH '$[2]',
+             jobs LONGTEXT CHARACTER SET utf8mb4 PATH '$[3]',
+             job LONGTEXT CHARACTER SET utf8mb4 PATH '$[4]',
+             program_data LONGTEXT CHARACTER SET utf8mb4 PATH '$[5]',
+             job_data LONGTEXT CHARACTER SET utf8mb4 PATH '$[6]',
+             attributes LONGTEXT CHARACTER SET utf8mb4 PATH '$[7]',
              priority BIGINT PATH '$[8]', retry_after BIGINT PATH '$[9]',
-             parent LONGTEXT PATH '$[10]', due BIGINT PATH '$[11]', after BIGINT PATH '$[12]')) w
+             parent LONGTEXT CHARACTER SET utf8mb4 PATH '$[10]',
+             due BIGINT PATH '$[11]', after BIGINT PATH '$[12]')) w
          ) w"
     );
     let mut values = Rows::new();

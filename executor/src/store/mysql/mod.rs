@@ -183,7 +183,8 @@ impl Database for MySqlServer {
     async fn can_hold(s: &mut MySession, json: &[&str], plain: &[&str]) -> Outcome<()> {
         const BAD: &str = "
             SELECT CAST(COUNT(*) AS CHAR)
-            FROM JSON_TABLE(?, '$[*]' COLUMNS (word LONGTEXT PATH '$[0]')) j
+            FROM JSON_TABLE(?, '$[*]' COLUMNS (
+              word LONGTEXT CHARACTER SET utf8mb4 PATH '$[0]')) j
             WHERE NOT COALESCE(JSON_VALID(word), 0)";
         const HOLD: &str = concat!("SELECT CAST(COUNT(*) AS CHAR) FROM ", words!("t"));
         s.texts(sql(HOLD).text(texts(plain))).await?;

@@ -304,9 +304,33 @@ async fn a_table_of_program_executor_is_taken_over() {
 /// Texts come back as they were, whatever is in them.
 #[tokio::test]
 async fn texts_stay_as_they_are() {
-    let Some((_cleared, store)) = open_fresh() else {
+    if let Some((_cleared, store)) = open_fresh() {
+        texts_stay(&store).await;
+    }
+}
+
+/// Also where the database holds few characters.
+#[tokio::test]
+async fn texts_stay_as_they_are_in_a_latin1_database() {
+    let Some((_cleared, outside)) = open_fresh() else {
         return;
     };
+    script(&outside, &["CREATE DATABASE {schema} CHARACTER SET latin1"]).await;
+    let (url, schema) = (
+        suite::server("EXECUTOR_TEST_MYSQL"),
+        outside.texts().names().schema(),
+    );
+    let url = url.expect("it is there");
+    let (server, _) = url.rsplit_once('/').expect("a URL with a database");
+    let url = format!("{server}/{}", schema.expect("a database of its own"));
+    let config = Config {
+        database_url: url.parse().expect("a URL"),
+        ..Config::default()
+    };
+    texts_stay(&open(&config).expect("settings")).await;
+}
+
+async fn texts_stay(store: &ServerStore<MySqlServer>) {
     store.migrate().await.expect("tables");
     for text in [
         "🦀 'quoted' \"twice\" \\ ? {t} `x`",
@@ -330,6 +354,13 @@ async fn texts_stay_as_they_are() {
             },
             parent: None,
         };
+        let mut free = new();
+        free.program.options.unique_key = None;
+        let run_id = free.run_id.clone();
+        let created = store.create(vec![free]).await.expect("reached");
+        assert!(created.iter().all(Result::is_ok), "{created:?}");
+        let found = store.get(run_id).await.expect("read").expect("there");
+        assert_eq!((&found.program_data, &found.attributes), (&data, &data));
         let created = store.create(vec![new(), new()]).await.expect("reached");
         let created: Vec<_> = created.into_iter().map(|c| c.expect("stored")).collect();
         assert!(created[1].existed && created[0].run_id == created[1].run_id);
@@ -348,7 +379,7 @@ async fn texts_stay_as_they_are() {
         let found = store.get(found.run_id).await.expect("read").expect("there");
         assert_eq!(found.error_message.as_deref(), Some(text));
     }
-    let time = texts_of(&store, "SELECT CAST({now_ms} AS CHAR)").await;
+    let time = texts_of(store, "SELECT CAST({now_ms} AS CHAR)").await;
     let time: u128 = time[0].parse().expect("a number");
     let ours = std::time::SystemTime::UNIX_EPOCH
         .elapsed()
