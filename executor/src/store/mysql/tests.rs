@@ -4,7 +4,11 @@ use super::*;
 use crate::store::{
     Change, Fence, Floor, KnownJobs, Store,
     server::{Cleared, verb},
-    sql::{ended::deletion, leases, statement::Value},
+    sql::{
+        ended::deletion,
+        leases,
+        statement::{Value, composed},
+    },
     suite,
 };
 
@@ -434,4 +438,60 @@ async fn a_locked_row_holds_up_nobody() {
     let (pulses, written) = locked.expect("nobody waits");
     assert_eq!(pulses, [Pulse::Locked, Pulse::Alive]);
     assert_eq!(written, [None, Some(crate::store::Written::Committed)]);
+}
+
+/// One of many keys is taken between the look and the insert: the others' programs are stored all the same.
+#[tokio::test]
+async fn a_key_that_is_taken_meanwhile_takes_no_other_along() {
+    let Some((_cleared, store)) = open_fresh() else {
+        return;
+    };
+    store.migrate().await.expect("tables");
+    let store = Arc::new(store);
+    let program = |key: &'static str| NewProgram {
+        run_id: crate::RunId::random(),
+        program: crate::program::Checked {
+            jobs: vec!["a".into()],
+            program_data: "{}".to_owned(),
+            job_data: "{}".to_owned(),
+            attributes: "{}".to_owned(),
+            options: crate::program::Options {
+                unique_key: Some(key.into()),
+                ..Default::default()
+            },
+        },
+        parent: None,
+    };
+    let quicker = program("k2");
+    let creation = verb!(store.inner(), others, Engine, MINUTE, |s| async {
+        create::insert(s, &[&quicker], false).await?;
+        let creation = tokio::spawn({
+            let store = Arc::clone(&store);
+            let programs = ["k1", "k2", "k3"].map(program).into();
+            async move { store.create(programs).await }
+        });
+        // It has looked: its insert is there, and meets this one's key.
+        let waits = format!(
+            "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.processlist
+             WHERE id <> CONNECTION_ID() AND info LIKE '%INSERT INTO `{}`%'",
+            store.texts().names().schema().unwrap_or_default()
+        );
+        while s.texts(composed(waits.clone())).await?[0] == "0" {
+            tokio::task::yield_now().await;
+        }
+        Ok(creation)
+    });
+    let creation = creation.expect("it waits").await.expect("no panic");
+    let created: Vec<_> = creation
+        .expect("reached")
+        .into_iter()
+        .map(|one| one.expect("stored"))
+        .collect();
+    let existed: Vec<_> = created.iter().map(|one| one.existed).collect();
+    assert_eq!(existed, [false, true, false], "{created:?}");
+    assert_eq!(created[1].run_id, quicker.run_id);
+    for one in &created {
+        let found = store.get(one.run_id.clone()).await.expect("read");
+        assert!(found.is_some(), "{one:?}");
+    }
 }

@@ -55,6 +55,7 @@ macro_rules! exercise {
             a_place_of_the_dead_that_ends_far_ahead_counts_as_one_lease,
             one_program_of_a_key_in_a_time, a_key_is_free_when_its_time_is_over,
             a_key_is_kept_only_by_what_is_stored, keys_are_kept_in_whatever_order_they_come,
+            many_of_the_same_keys_are_stored_once_each,
             one_that_waits_takes_the_new_data, one_that_has_begun_keeps_its_data,
             one_of_many_that_replace_is_left, children_keep_to_their_keys,
             programs_are_pruned_by_state_and_queue, a_filter_means_the_same_everywhere,

@@ -163,6 +163,48 @@ pub(in crate::store) async fn keys_are_kept_in_whatever_order_they_come(stage: S
     assert_eq!(new, 20);
 }
 
+pub(in crate::store) async fn many_of_the_same_keys_are_stored_once_each(stage: Stage) {
+    let program = |key: usize| {
+        let options = Options {
+            unique_key: Some(format!("k{key}").into()),
+            ..Options::default()
+        };
+        new_program(&["a"], options)
+    };
+    let first = stage.created(program(0)).await;
+    let creations = (0..8).map(|turn| {
+        let store = Arc::clone(&stage.store);
+        // The last key comes twice.
+        let mut keys: Vec<usize> = (0..=50).map(|key| key.min(49)).collect();
+        if turn % 2 == 1 {
+            keys.reverse();
+        }
+        let programs = keys.iter().map(|key| program(*key)).collect();
+        tokio::spawn(async move { (keys, store.create(programs).await) })
+    });
+    let mut new = 0;
+    let mut holders = std::collections::HashMap::from([(0, first.run_id)]);
+    for creation in creations.collect::<Vec<_>>() {
+        let (keys, created) = creation.await.expect("no panic");
+        for (key, one) in keys.into_iter().zip(created.expect("reached")) {
+            let one = one.expect("stored");
+            new += usize::from(!one.existed);
+            let holder = holders.entry(key).or_insert_with(|| one.run_id.clone());
+            assert_eq!(*holder, one.run_id, "k{key}");
+        }
+    }
+    assert_eq!(new, 49, "all keys but the one that was taken");
+    assert_eq!(
+        stage
+            .store
+            .list(Default::default())
+            .await
+            .expect("read")
+            .len(),
+        50
+    );
+}
+
 pub(in crate::store) async fn one_that_waits_takes_the_new_data(stage: Stage) {
     let later = Options {
         start: Start::After(HOUR),
