@@ -5,6 +5,11 @@ use syn::ext::IdentExt;
 
 use crate::errors::Errors;
 
+/// What everybody's code means by these names would change.
+const HIDDEN: [&str; 9] = [
+    "Ok", "Err", "Some", "None", "Option", "Result", "String", "Vec", "Box",
+];
+
 /// The name of a job's struct. It keeps the function's span, as users meet it in messages.
 pub(crate) fn struct_name(function: &Ident, errors: &mut Errors) -> Option<Ident> {
     let name = upper_camel(&function.unraw().to_string());
@@ -16,6 +21,16 @@ pub(crate) fn struct_name(function: &Ident, errors: &mut Errors) -> Option<Ident
             format!(
                 "the job's struct can't be called `{name}`: name the function in snake case, \
                  like `send_mail`"
+            ),
+        );
+        return None;
+    }
+    if HIDDEN.contains(&&*name) {
+        errors.at(
+            function,
+            format!(
+                "the job's struct would be called `{name}`, and hide the standard library's `{name}`: \
+                 give the function another name; `#[job(name = \"{function}\")]` keeps the job's"
             ),
         );
         return None;
@@ -57,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_name_that_makes_no_struct_is_refused() {
-        for name in ["self_", "_1", "__", "Ping"] {
+        for name in ["self_", "_1", "__", "Ping", "ok", "result"] {
             let mut errors = Errors::default();
             assert!(
                 struct_name(&Ident::new(name, Span::call_site()), &mut errors).is_none(),

@@ -1,0 +1,8 @@
+use executor::prelude::*;
+
+#[job]
+async fn ok() -> Result<(), JobError> {
+    Ok(())
+}
+
+fn main() {}
