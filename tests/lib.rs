@@ -3,6 +3,7 @@
 mod ledger;
 mod place;
 mod process;
+mod program_executor;
 mod proxy;
 mod rabbit;
 mod servers;
@@ -21,12 +22,16 @@ use self::place::Database;
 pub use self::{
     ledger::{Entry, Ledger, note},
     process::{Process, Worker},
+    program_executor::{
+        Job as StandInJob, Point, ProgramExecutor, SETTINGS as STAND_IN, Settings as StandIn,
+    },
     proxy::Proxy,
     rabbit::Rabbit,
     servers::{
         Engine, Keeper, MariaDb, Own, OwnMariaDb, OwnPostgres, OwnRabbitMq, PgBouncer, Pooling,
         Postgres, RabbitMq, Settings,
     },
+    sql::Sql,
     store::Store,
 };
 

@@ -29,18 +29,93 @@ macro_rules! on_a_server {
 }
 pub(crate) use on_a_server;
 
+/// An SQL client of a database.
+#[derive(Clone, Debug)]
+pub struct Sql {
+    store: Store,
+    url: String,
+}
+
+impl Sql {
+    /// Of the database at this URL.
+    ///
+    /// # Panics
+    /// Executor has no store there.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        let store = match url.split(':').next() {
+            Some("sqlite") => Store::Sqlite,
+            Some("postgres" | "postgresql") => Store::Postgres,
+            Some("mysql") => Store::MySql,
+            _ => panic!("{url:?} is no URL of a store"),
+        };
+        Self {
+            store,
+            url: url.to_owned(),
+        }
+    }
+
+    fn connection(&self) -> SqliteConnection {
+        let path = self.url.trim_start_matches("sqlite:");
+        let mut conn = SqliteConnection::establish(path).expect("a connection");
+        conn.batch_execute("PRAGMA busy_timeout = 10000")
+            .expect("a setting");
+        conn
+    }
+
+    /// Changes something; how many rows it was.
+    ///
+    /// # Panics
+    /// The database refuses.
+    pub fn sql(&self, text: &str) -> usize {
+        let done = match self.store {
+            Store::Sqlite => diesel::RunQueryDsl::execute(sql_query(text), &mut self.connection()),
+            Store::Postgres => aside(on_a_server!(AsyncPgConnection, self.url, execute(text))),
+            Store::MySql => aside(on_a_server!(AsyncMysqlConnection, self.url, execute(text))),
+        };
+        done.unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    /// One value, as text.
+    ///
+    /// # Panics
+    /// The database refuses, or there is no row.
+    #[must_use]
+    pub fn value(&self, expression: &str, from: &str) -> Option<String> {
+        let text = match self.store {
+            Store::MySql => "CHAR",
+            _ => "TEXT",
+        };
+        let text = format!("SELECT CAST({expression} AS {text}) AS value FROM {from}");
+        let row: Result<Row, _> = match self.store {
+            Store::Sqlite => {
+                diesel::RunQueryDsl::get_result(sql_query(&text), &mut self.connection())
+            }
+            Store::Postgres => aside(on_a_server!(AsyncPgConnection, self.url, get_result(&text))),
+            Store::MySql => aside(on_a_server!(
+                AsyncMysqlConnection,
+                self.url,
+                get_result(&text)
+            )),
+        };
+        row.unwrap_or_else(|e| panic!("{text}: {e}")).value
+    }
+}
+
 impl Fresh {
+    /// An SQL client of its database.
+    #[must_use]
+    pub fn client(&self) -> Sql {
+        Sql::at(&self.url())
+    }
+
     /// A connection of its own to the database file.
     ///
     /// # Panics
     /// There is none.
     #[must_use]
     pub fn connection(&self) -> SqliteConnection {
-        let path = self.file().display().to_string();
-        let mut conn = SqliteConnection::establish(&path).expect("a connection");
-        conn.batch_execute("PRAGMA busy_timeout = 10000")
-            .expect("a setting");
-        conn
+        self.client().connection()
     }
 
     /// Whether nobody is in the middle of a write that holds up all others.
@@ -99,16 +174,7 @@ impl Fresh {
     /// # Panics
     /// The database refuses.
     pub fn sql(&self, text: &str) -> usize {
-        let done = match self.store() {
-            Store::Sqlite => diesel::RunQueryDsl::execute(sql_query(text), &mut self.connection()),
-            Store::Postgres => aside(on_a_server!(AsyncPgConnection, self.url(), execute(text))),
-            Store::MySql => aside(on_a_server!(
-                AsyncMysqlConnection,
-                self.url(),
-                execute(text)
-            )),
-        };
-        done.unwrap_or_else(|e| panic!("{text}: {e}"))
+        self.client().sql(text)
     }
 
     /// One value, as text.
@@ -117,27 +183,7 @@ impl Fresh {
     /// The database refuses, or there is no row.
     #[must_use]
     pub fn value(&self, expression: &str, from: &str) -> Option<String> {
-        let text = match self.store() {
-            Store::MySql => "CHAR",
-            _ => "TEXT",
-        };
-        let text = format!("SELECT CAST({expression} AS {text}) AS value FROM {from}");
-        let row: Result<Row, _> = match self.store() {
-            Store::Sqlite => {
-                diesel::RunQueryDsl::get_result(sql_query(&text), &mut self.connection())
-            }
-            Store::Postgres => aside(on_a_server!(
-                AsyncPgConnection,
-                self.url(),
-                get_result(&text)
-            )),
-            Store::MySql => aside(on_a_server!(
-                AsyncMysqlConnection,
-                self.url(),
-                get_result(&text)
-            )),
-        };
-        row.unwrap_or_else(|e| panic!("{text}: {e}")).value
+        self.client().value(expression, from)
     }
 }
 

@@ -104,11 +104,13 @@ mod time;
 mod url;
 mod worker;
 
-pub use config::UnknownJob;
+pub use config::{Interop, UnknownJob};
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use event::{Event, EventStream};
 pub use executor_macros::{JobError, job, program};
 pub use hand_off::HandOffToken;
+#[cfg(feature = "rabbitmq")]
+pub use handle::Adopt;
 pub use handle::{
     Builder, CreateIn, Created, Executor, ProgramCreate, Received, ReportTarget, Schedules, Watch,
     builder,

@@ -12,6 +12,8 @@ pub struct RetryPolicy {
     max_retries: u32,
     min: Duration,
     max: Duration,
+    /// Without jitter.
+    steady: bool,
 }
 
 impl RetryPolicy {
@@ -21,6 +23,17 @@ impl RetryPolicy {
             max_retries,
             min,
             max,
+            steady: false,
+        }
+    }
+
+    /// For ever, and always after this time.
+    pub(crate) const fn every(time: Duration) -> Self {
+        Self {
+            max_retries: u32::MAX,
+            min: time,
+            max: time,
+            steady: true,
         }
     }
 
@@ -43,6 +56,9 @@ impl RetryPolicy {
             return None;
         }
         let whole = self.ceiling(retried);
+        if self.steady {
+            return Some(whole);
+        }
         Some(whole.mul_f64(0.5 + 0.5 * fastrand::f64()))
     }
 

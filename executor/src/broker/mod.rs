@@ -57,53 +57,119 @@ fn over_amqp(
 pub(crate) async fn create(
     store: &dyn Store,
     broker: &dyn Broker,
-    programs: Vec<NewProgram>,
+    mut programs: Vec<NewProgram>,
 ) -> Result<Vec<Result<Created>>> {
     if !broker.takes() {
         return store.create(programs).await;
     }
-    let queues: Vec<Option<Box<str>>> = programs.iter().map(runnable_in).collect();
+    let shared = broker.is_shared();
+    let news = programs.iter().map(|new| announcement(new, shared));
+    let news: Vec<Option<Announcement>> = news.collect();
+    if shared {
+        for (new, _) in programs
+            .iter_mut()
+            .zip(&news)
+            .filter(|(_, it)| it.is_some())
+        {
+            new.program.options.start = Start::After(UNANNOUNCED);
+        }
+    }
     let created = store.create_quietly(programs).await?;
-    for (queue, created) in queues.into_iter().zip(&created) {
-        if let (Some(queue), Ok(created)) = (queue, created)
+    for (news, created) in news.into_iter().zip(&created) {
+        if let (Some(news), Ok(created)) = (news, created)
             && (!created.existed || created.replaced)
         {
             broker.announce(Announcement {
-                queue,
                 run_id: created.run_id.clone(),
+                ..news
             });
         }
     }
     Ok(created)
 }
 
-/// The queue of a program that is due at once.
-fn runnable_in(new: &NewProgram) -> Option<Box<str>> {
+/// What is to be said of a program that is due at once.
+fn announcement(new: &NewProgram, shared: bool) -> Option<Announcement> {
     let options = &new.program.options;
-    let queue = options.queue.clone();
-    matches!(options.start, Start::Now).then(|| queue.unwrap_or_else(|| DEFAULT_QUEUE.into()))
+    matches!(options.start, Start::Now).then(|| Announcement {
+        queue: options
+            .queue
+            .clone()
+            .unwrap_or_else(|| DEFAULT_QUEUE.into()),
+        run_id: new.run_id.clone(),
+        left: shared.then(|| Left {
+            jobs: new.program.jobs.iter().map(|job| (&**job).into()).collect(),
+            program_data: new.program.program_data.as_str().into(),
+        }),
+    })
 }
 
 /// That a program is runnable, and durable.
 #[derive(Clone, Debug)]
 pub(crate) struct Announcement {
     pub(crate) queue: Box<str>,
-    /// For people who look at it.
     pub(crate) run_id: RunId,
+    /// What is left of it, for a broker whose messages are the programs.
+    pub(crate) left: Option<Left>,
+}
+
+/// What is left of a program.
+#[derive(Clone, Debug)]
+pub(crate) struct Left {
+    pub(crate) jobs: Vec<Box<str>>,
+    /// JSON.
+    pub(crate) program_data: Box<str>,
 }
 
 pub(crate) type BrokerFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+/// Whether the broker has the message.
+pub(crate) type HandingOver<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+pub(crate) type Prepared<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+pub(crate) type Looking<'a> = Pin<Box<dyn Future<Output = Result<Vec<QueueLook>>> + Send + 'a>>;
+
+/// What there is in a queue of a broker's.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueLook {
+    /// As the broker names it.
+    pub(crate) name: String,
+    pub(crate) is_there: bool,
+    /// Those that nobody holds.
+    pub(crate) messages: u32,
+    pub(crate) consumers: u32,
+}
+
+/// After so long a new program is the store's, when nobody has said that the broker has its message.
+pub(crate) const UNANNOUNCED: Duration = Duration::from_secs(30);
 
 /// What tells workers that programs are runnable.
 pub(crate) trait Broker: Send + Sync + 'static {
     /// Whether it takes announcements now; else the store tells by itself.
     fn takes(&self) -> bool;
 
+    /// Whether other systems' workers hear it as well: then a message is the program, and not only a word
+    /// about it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Gives a program to whoever hears the broker; whether it has the message.
+    fn hand_over(&self, announcement: Announcement) -> HandingOver<'_> {
+        let _ = announcement;
+        Box::pin(std::future::ready(false))
+    }
+
     /// Tells the workers of that queue. Never waits; what can't be told is found in the store.
     fn announce(&self, announcement: Announcement);
 
     /// Waits until all is told that was announced, and not for long.
     fn flush(&self) -> BrokerFuture<'_>;
+
+    /// What there is in its queues for these of the store's; of one that is not there, nothing.
+    fn look<'a>(&'a self, queues: &'a [String]) -> Looking<'a> {
+        let _ = queues;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// The ear of a worker.
     fn ear<'a>(&self, store: &'a dyn Store, worker: &WorkerRecord) -> Box<dyn Ear + 'a>;
@@ -114,6 +180,12 @@ pub(crate) trait Ear: Send {
     /// What the next claim may take, of so many free slots; `None`: there is nothing to claim for.
     /// `due`: something has become due by itself. What is heard from here on counts for the claim after it.
     fn ask(&mut self, free: usize, due: bool) -> Option<Ask>;
+
+    /// What is to be done before the claim.
+    fn prepare<'s>(&'s mut self, ask: &'s Ask) -> Prepared<'s> {
+        let _ = ask;
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// What the claim came to that was made for this; not called for one that has failed.
     fn answered(&mut self, ask: &Ask, taken: usize, more: bool);

@@ -40,6 +40,11 @@ fn filter(works: bool, verbose: u8, quiet: u8) -> Result<EnvFilter> {
                 Error::with_source(ErrorKind::Configuration, message, e)
             })
         }
+        // Trouble with RabbitMQ is told once, by whoever has it.
+        _ if verbose == 0 => Ok(EnvFilter::new(format!(
+            "{},lapin=off",
+            level(works, verbose, quiet)
+        ))),
         _ => Ok(EnvFilter::new(level(works, verbose, quiet))),
     }
 }

@@ -3,12 +3,15 @@
 //! One file a command or a group of them. All write what a script may want to stdout, through
 //! [`terminal`], and remarks for people to stderr.
 
+#[cfg(feature = "rabbitmq")]
+mod adopt;
 mod bulk;
 mod catalog;
 mod control;
 mod create;
 mod creation;
 mod data;
+mod doctor;
 mod filter;
 mod follow;
 mod list;
@@ -84,6 +87,9 @@ enum Command {
     Jobs(catalog::Jobs),
     Programs(catalog::NamedPrograms),
     Migrate(migrate::Migrate),
+    Doctor(doctor::Doctor),
+    #[cfg(feature = "rabbitmq")]
+    Adopt(adopt::Adopt),
 }
 
 /// Reads the process's arguments, and does what they say.
@@ -164,6 +170,9 @@ impl Builder {
             Command::Stats(command) => command.perform(self.connect().await?).await,
             Command::Schedules(command) => command.perform(self.connect().await?).await,
             Command::Workers(command) => command.perform(self.connect().await?).await,
+            Command::Doctor(command) => command.perform(self.connect().await?).await,
+            #[cfg(feature = "rabbitmq")]
+            Command::Adopt(command) => command.perform(self.connect().await?).await,
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) amqp_url: Option<AmqpUrl>,
     /// What the names of its queues begin with, in place of the table's name and a dot.
     pub(crate) amqp_prefix: Option<String>,
+    /// Whose workers run programs of the same table and the same queues.
+    pub(crate) interop: Option<Interop>,
     pub(crate) worker: WorkerConfig,
 }
 
@@ -65,6 +67,28 @@ pub enum UnknownJob {
     Fail,
 }
 
+/// Another system whose producers and workers share the table and the queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Interop {
+    /// The JavaScript program-executor.
+    ProgramExecutor,
+}
+
+impl FromStr for Interop {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "program-executor" => Ok(Self::ProgramExecutor),
+            _ => Err(Error::new(
+                ErrorKind::Configuration,
+                format!("{text:?} is not known; \"program-executor\" is"),
+            )),
+        }
+    }
+}
+
 impl FromStr for UnknownJob {
     type Err = Error;
 
@@ -90,6 +114,7 @@ impl Default for Config {
             listen_url: None,
             amqp_url: None,
             amqp_prefix: None,
+            interop: None,
             worker: WorkerConfig {
                 queues: vec![DEFAULT_QUEUE.to_owned()],
                 slots: 50,
@@ -142,6 +167,10 @@ impl Config {
             config.amqp_prefix = Some(v.to_owned());
             Ok(())
         })?;
+        set("EXECUTOR_INTEROP", &mut |v| {
+            config.interop = Some(v.parse()?);
+            Ok(())
+        })?;
         let worker = &mut config.worker;
         set("EXECUTOR_QUEUE", &mut |v| {
             worker.queues = v
@@ -186,6 +215,15 @@ impl Config {
         Ok(config)
     }
 
+    /// What follows from the settings: rows of program-executor's are in the queue `default`, whatever
+    /// RabbitMQ's queue is named.
+    pub(crate) fn complete(&mut self) {
+        let queues = &mut self.worker.queues;
+        if self.interop.is_some() && !queues.iter().any(|queue| queue == DEFAULT_QUEUE) {
+            queues.push(DEFAULT_QUEUE.to_owned());
+        }
+    }
+
     /// Whether the settings can work together.
     pub(crate) fn check(&self) -> Result<()> {
         let fail = |text: &str| Err(Error::new(ErrorKind::Configuration, text));
@@ -194,6 +232,18 @@ impl Config {
             return fail(
                 "EXECUTOR_SCHEMA is for PostgreSQL; elsewhere choose another table or database",
             );
+        }
+        if self.interop.is_some() {
+            if self.amqp_url.is_none() {
+                return fail(
+                    "interop needs RabbitMQ: set AMQP_URL to the amqpUrl of program-executor",
+                );
+            }
+            if self.amqp_prefix.is_some() {
+                return fail(
+                    "with interop RabbitMQ's queues have the names of EXECUTOR_QUEUE, and no prefix",
+                );
+            }
         }
         if worker.slots == 0 {
             return fail("slots must be at least 1");

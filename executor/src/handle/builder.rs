@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::Executor;
 use crate::{
     broker,
-    config::{Config, UnknownJob, keep},
+    config::{Config, Interop, UnknownJob, keep},
     error::Result,
     event::{ErrorHook, Event, Events},
     job::States,
@@ -121,6 +121,29 @@ impl Builder {
         let prefix = prefix.into();
         self.set(move |config| {
             config.amqp_prefix = Some(prefix);
+            Ok(())
+        })
+    }
+
+    /// Shares the table and RabbitMQ's queues with another system's producers and workers
+    /// (`EXECUTOR_INTEROP`): programs of both go to the workers of both. `EXECUTOR_TABLE` and
+    /// `EXECUTOR_QUEUE` are that system's then; see `docs/program-executor/`.
+    ///
+    /// ```no_run
+    /// # async fn test() -> executor::Result<()> {
+    /// executor::builder()
+    ///     .database_url("postgres://localhost/app")
+    ///     .amqp_url("amqp://guest:guest@localhost/%2f")
+    ///     .interop(executor::Interop::ProgramExecutor)
+    ///     .table("programs")
+    ///     .queues(["program-executor"])
+    ///     .run()
+    ///     .await
+    /// # }
+    /// ```
+    pub fn interop(self, with: Interop) -> Self {
+        self.set(move |config| {
+            config.interop = Some(with);
             Ok(())
         })
     }
@@ -304,6 +327,7 @@ impl Builder {
         config.database_url = config.database_url.resolved();
         let store = store::connect(&config).await?;
         let broker = broker::connect(&config, &store)?;
+        config.complete();
         Ok(Executor::new(
             config,
             store,

@@ -1,5 +1,7 @@
 //! The handle: what an application does with programs, and how it becomes a worker.
 
+#[cfg(feature = "rabbitmq")]
+mod adopt;
 mod builder;
 mod bulk;
 mod create;
@@ -16,6 +18,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(feature = "rabbitmq")]
+pub use self::adopt::Adopt;
 use self::create::Creator;
 pub(crate) use self::create::new_program;
 pub use self::{

@@ -57,6 +57,8 @@ pub(crate) trait Journal: Send + Sync {
 pub(crate) struct ProgramMemory {
     pub(crate) jobs: Vec<Box<str>>,
     pub(crate) program_data: Box<str>,
+    /// Whether a job that stands again has its data in common with where it stood before.
+    shared_keys: bool,
     changing: Mutex<Changing>,
 }
 
@@ -78,7 +80,22 @@ impl ProgramMemory {
         Self {
             jobs,
             program_data,
+            shared_keys: false,
             changing: Mutex::new(changing),
+        }
+    }
+
+    pub(crate) fn with_shared_keys(mut self, shared_keys: bool) -> Self {
+        self.shared_keys = shared_keys;
+        self
+    }
+
+    /// The key of the data and the output of the job at this step.
+    pub(crate) fn key(&self, step: usize) -> String {
+        if self.shared_keys {
+            self.jobs[step].to_string()
+        } else {
+            data_key(&self.jobs, step)
         }
     }
 
@@ -145,7 +162,7 @@ impl Attempt {
         else {
             return Ok(None);
         };
-        let key = data_key(jobs, at);
+        let key = self.0.memory.key(at);
         let changing = self.0.memory.changing();
         // An output of null is not stored.
         let text = changing.outputs.get(&key).map_or("null", |raw| raw.get());
@@ -215,7 +232,7 @@ impl Attempt {
     }
 
     fn key(&self) -> String {
-        data_key(&self.0.memory.jobs, self.0.step)
+        self.0.memory.key(self.0.step)
     }
 }
 

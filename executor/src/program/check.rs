@@ -48,8 +48,14 @@ pub(super) fn check(program: &DynProgram) -> Result<()> {
     let mut read = HashSet::new();
     let mut runs = Runs::default();
     for entry in &program.jobs {
-        let job = registry.require(&entry.name)?;
         let key = runs.key(&entry.name);
+        let job = match registry.get(&entry.name) {
+            None if entry.external => {
+                earlier.insert(&*entry.name);
+                continue;
+            }
+            _ => registry.require(&entry.name)?,
+        };
         for needed in job.required_outputs() {
             if !earlier.contains(needed) {
                 return Err(Error::new(

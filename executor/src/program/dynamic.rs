@@ -74,6 +74,8 @@ pub struct DynProgram {
 pub(super) struct Entry {
     pub(super) name: Cow<'static, str>,
     pub(super) data: std::result::Result<Box<RawValue>, DataError>,
+    /// Other workers have the job, and this process need not know it.
+    pub(super) external: bool,
 }
 
 impl DynProgram {
@@ -102,11 +104,22 @@ impl DynProgram {
     }
 
     /// Adds a job by its name, with its data as JSON.
-    pub fn then_named(mut self, name: impl Into<String>, data: &impl Serialize) -> Self {
+    pub fn then_named(self, name: impl Into<String>, data: &impl Serialize) -> Self {
+        self.push_named(name.into(), data, false)
+    }
+
+    /// Adds a job that other workers have and this process lacks, as those of another service's or of
+    /// program-executor's: nothing of it is checked. A worker that lacks it leaves it to them.
+    pub fn then_external(self, name: impl Into<String>, data: &impl Serialize) -> Self {
+        self.push_named(name.into(), data, true)
+    }
+
+    fn push_named(mut self, name: String, data: &impl Serialize, external: bool) -> Self {
         self.typed = false;
         self.jobs.push(Entry {
-            name: Cow::Owned(name.into()),
+            name: Cow::Owned(name),
             data: json::write(data),
+            external,
         });
         self
     }
@@ -115,6 +128,7 @@ impl DynProgram {
         self.jobs.push(Entry {
             name: Cow::Borrowed(J::NAME),
             data: json::write(job),
+            external: false,
         });
     }
 
@@ -139,8 +153,8 @@ impl DynProgram {
         self.options.attributes = Some(json::write(&all));
     }
 
-    /// Whether it can be created: every job is registered, its data fits, and each output that it
-    /// needs is made before.
+    /// Whether it can be created: every job is registered or external, its data fits, and each output that
+    /// it needs is made before.
     ///
     /// # Errors
     /// What is wrong with it, with the job, the field's path and the known names.

@@ -100,6 +100,8 @@ pub(crate) struct ClaimedProgram {
     pub(crate) step: usize,
     pub(crate) retry_count: u32,
     pub(crate) ordinal: u32,
+    /// Whether a job that stands in it again shares its data with where it stood before.
+    pub(crate) shared_keys: bool,
     pub(crate) bytes: usize,
     /// Whether it seems to kill its workers.
     pub(crate) suspect: bool,

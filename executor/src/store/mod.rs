@@ -10,6 +10,8 @@ mod claim;
 mod differential;
 mod ended;
 mod filter;
+#[cfg(feature = "rabbitmq")]
+mod interop;
 mod limited;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -33,6 +35,8 @@ use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 pub use self::bulk::{BulkVerb, Tally};
 pub use self::ended::Prune;
 pub use self::filter::Filter;
+#[cfg(feature = "rabbitmq")]
+pub(crate) use self::interop::{Adopted, Offer, Orphans, Taken};
 #[cfg(feature = "mysql")]
 pub use self::mysql::MySql;
 #[cfg(feature = "postgres")]
@@ -227,6 +231,16 @@ pub(crate) trait Store: ScheduleStore + Send + Sync + 'static {
     fn bulk(&self, bulk: Arc<Bulk>, floor: i64, limit: usize) -> StoreFuture<'_, Batch>;
     /// How many programs match.
     fn count(&self, bulk: Arc<Bulk>) -> StoreFuture<'_, usize>;
+
+    /// Takes programs that messages name from the broker into the store.
+    #[cfg(feature = "rabbitmq")]
+    fn take_in(&self, offers: Vec<Offer>) -> StoreFuture<'_, Vec<Taken>>;
+    /// The broker has the messages of these new programs, and with them the programs.
+    #[cfg(feature = "rabbitmq")]
+    fn announced(&self, run_ids: Vec<RunId>) -> StoreFuture<'_, ()>;
+    /// Takes a batch of programs into the store whose messages are lost, those behind the row `floor`.
+    #[cfg(feature = "rabbitmq")]
+    fn adopt(&self, orphans: Orphans, floor: i64) -> StoreFuture<'_, Adopted>;
 }
 
 /// An ear at the store. Each worker has its own.

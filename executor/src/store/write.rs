@@ -33,12 +33,15 @@ impl StepWrite {
             Change::Save { job_data } => job_data.len(),
             Change::Advance { outputs, .. }
             | Change::AdvanceAndRelease { outputs, .. }
+            | Change::AdvanceAndHandOver { outputs, .. }
             | Change::Finish { outputs } => outputs.as_ref().map_or(0, String::len),
             Change::Retry { failure, .. } | Change::Fail { failure } => failure.message.len(),
             Change::Snooze { .. }
             | Change::HandOff { .. }
             | Change::Await { .. }
-            | Change::GiveBack => 0,
+            | Change::GiveBack
+            | Change::HandOver
+            | Change::HandedOver => 0,
         };
         let children = self
             .all_children()
@@ -76,6 +79,7 @@ impl StepWrite {
             Change::Save { job_data } => json.push(job_data),
             Change::Advance { outputs, .. }
             | Change::AdvanceAndRelease { outputs, .. }
+            | Change::AdvanceAndHandOver { outputs, .. }
             | Change::Finish { outputs } => json.extend(outputs.as_deref()),
             Change::Retry { failure, .. } | Change::Fail { failure } => {
                 texts.push(&failure.message);
@@ -83,7 +87,9 @@ impl StepWrite {
             Change::Snooze { .. }
             | Change::HandOff { .. }
             | Change::Await { .. }
-            | Change::GiveBack => {}
+            | Change::GiveBack
+            | Change::HandOver
+            | Change::HandedOver => {}
         }
         for child in self.all_children() {
             let program = &child.program;
@@ -129,6 +135,16 @@ pub(crate) enum Change {
     },
     /// The claim ends with nothing done.
     GiveBack,
+    /// The step is done, and the next is about to be handed over to the broker: the claim holds until it
+    /// has the message.
+    AdvanceAndHandOver {
+        next: String,
+        outputs: Option<String>,
+    },
+    /// The same, with nothing done.
+    HandOver,
+    /// The broker has the message, and with it the program.
+    HandedOver,
 }
 
 /// What is recorded of a failed attempt.

@@ -53,6 +53,7 @@ pub(super) async fn claim(
     let Some(ask) = ear.ask(slots, due) else {
         return Ok(Next::WhenHeard);
     };
+    ear.prepare(&ask).await?;
     let mut room = shared.slots.reserve_room();
     let came = claim_reserved(shared, programs, &ask, &mut room).await;
     for (job, room) in room {

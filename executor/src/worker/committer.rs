@@ -209,5 +209,11 @@ fn fitting(batch: &[Pending]) -> usize {
 
 /// Whether the program's slot is free once this is durable.
 pub(super) fn ends_the_claim(change: &Change) -> bool {
-    !matches!(change, Change::Save { .. } | Change::Advance { .. })
+    !matches!(
+        change,
+        Change::Save { .. }
+            | Change::Advance { .. }
+            | Change::AdvanceAndHandOver { .. }
+            | Change::HandOver
+    )
 }

@@ -31,6 +31,19 @@ pub(super) struct At<'a> {
     pub(super) policy: RetryPolicy,
     /// The key of the job's data and output.
     pub(super) key: &'a str,
+    /// How soon it comes again when it goes back to the queue and nothing has failed.
+    pub(super) again: Duration,
+}
+
+/// Who has a program after a step that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Onward {
+    /// The next step runs under the same claim.
+    Keep,
+    /// Whoever claims it from the store.
+    Release,
+    /// Whoever hears the broker, which is shared with another system.
+    HandOver,
 }
 
 /// What is to be written, and told.
@@ -56,19 +69,13 @@ pub(super) enum Tell {
     Quiet(String),
 }
 
-/// The arrow after a step that succeeded; `outputs` where they have changed, `goes_on` when the next
-/// step may run under the same claim.
-pub(super) fn succeeded(at: &At<'_>, outputs: Option<String>, goes_on: bool) -> Decision {
-    let change = match at.next {
-        None => Change::Finish { outputs },
-        Some(next) if goes_on => Change::Advance {
-            next: next.to_owned(),
-            outputs,
-        },
-        Some(next) => Change::AdvanceAndRelease {
-            next: next.to_owned(),
-            outputs,
-        },
+/// The arrow after a step that succeeded; `outputs` where they have changed.
+pub(super) fn succeeded(at: &At<'_>, outputs: Option<String>, onward: Onward) -> Decision {
+    let change = match (at.next.map(str::to_owned), onward) {
+        (None, _) => Change::Finish { outputs },
+        (Some(next), Onward::Keep) => Change::Advance { next, outputs },
+        (Some(next), Onward::Release) => Change::AdvanceAndRelease { next, outputs },
+        (Some(next), Onward::HandOver) => Change::AdvanceAndHandOver { next, outputs },
     };
     Decision {
         change,
@@ -102,9 +109,7 @@ pub(super) fn ended(at: &At<'_>, reason: Reason) -> Option<Decision> {
             })
         }
         Reason::Snooze(after) => quietly(Change::Snooze { after }),
-        Reason::Checkpoint => quietly(Change::Snooze {
-            after: Duration::ZERO,
-        }),
+        Reason::Checkpoint => quietly(Change::Snooze { after: at.again }),
         Reason::HandOff => quietly(Change::HandOff {
             key: at.key.to_owned(),
             next: at.next.map(str::to_owned),
@@ -204,6 +209,7 @@ mod tests {
             retried,
             policy,
             key: "b",
+            again: Duration::ZERO,
         }
     }
 
@@ -213,12 +219,12 @@ mod tests {
 
     #[test]
     fn success_goes_on_or_finishes() {
-        let change = succeeded(&at(Some("c"), 0), None, true).change;
+        let change = succeeded(&at(Some("c"), 0), None, Onward::Keep).change;
         assert!(matches!(change, Change::Advance { next, .. } if next == "c"));
-        let change = succeeded(&at(Some("c"), 0), None, false).change;
+        let change = succeeded(&at(Some("c"), 0), None, Onward::Release).change;
         assert!(matches!(change, Change::AdvanceAndRelease { .. }));
         assert!(matches!(
-            succeeded(&at(None, 0), None, false).change,
+            succeeded(&at(None, 0), None, Onward::HandOver).change,
             Change::Finish { .. }
         ));
     }

@@ -14,6 +14,7 @@ mod decide;
 mod dispatch;
 mod embed;
 mod heart;
+mod interop;
 mod outage;
 mod places;
 mod program;
@@ -132,7 +133,8 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     let (awaited, ended) = waits::Ended::new();
     let known = KnownJobs {
         names: registry.iter().map(|job| job.name).collect(),
-        others: config.unknown_job != UnknownJob::Wait,
+        // Those at an unknown job are handed over.
+        others: config.unknown_job != UnknownJob::Wait || inner.broker.is_shared(),
     };
     let shared = Arc::new(Shared {
         id,

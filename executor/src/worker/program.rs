@@ -6,7 +6,8 @@ use tracing::Instrument;
 
 use super::{
     Shared, body,
-    decide::{self, At, Decision, Tell},
+    decide::{self, At, Decision, Onward, Tell},
+    interop::{hand_over, policy},
     places::Place,
     record::Record,
     running::Lease,
@@ -20,7 +21,7 @@ use crate::{
     event::Event,
     job::{
         Attempt, AttemptParts, CatchPanic, Changing, Encoded, JobDefinition, Journal,
-        ProgramMemory, Reason, TxConn, data_key,
+        ProgramMemory, Reason, TxConn,
     },
     json,
     retry::RetryPolicy,
@@ -152,11 +153,8 @@ fn open(
         ordinal: claimed.ordinal,
         unsaved: false,
     };
-    let memory = Arc::new(ProgramMemory::new(
-        jobs,
-        claimed.program_data.into(),
-        changing,
-    ));
+    let memory = ProgramMemory::new(jobs, claimed.program_data.into(), changing);
+    let memory = Arc::new(memory.with_shared_keys(claimed.shared_keys));
     let record = Record::new(
         claimed.fence,
         worker.commits.clone(),
@@ -196,14 +194,15 @@ async fn steps(worker: &Arc<Shared>, program: &mut Program, room: &mut Room) -> 
         let job = &*jobs[program.step];
         let next = jobs.get(program.step + 1).map(|job| &**job);
         let definition = worker.registry.get(job);
-        let key = data_key(jobs, program.step);
+        let key = memory.key(program.step);
         let at = At {
             step: program.step,
             job,
             next,
             retried: program.retried,
-            policy: definition.map_or(RetryPolicy::default(), |job| job.options.retry()),
+            policy: policy(worker, definition),
             key: &key,
+            again: worker.again(),
         };
         let (result, tx) = attempt(worker, program, definition, &at).await;
         room.place = None;
@@ -212,8 +211,8 @@ async fn steps(worker: &Arc<Shared>, program: &mut Program, room: &mut Room) -> 
         }
         let Decision { change, tell: news } = match result {
             Attempted::Succeeded(outputs) => {
-                let goes_on = next.is_some_and(|next| goes_on(worker, next, &mut room.job));
-                decide::succeeded(&at, outputs, goes_on)
+                let onward = next.map(|next| onward(worker, next, &mut room.job));
+                decide::succeeded(&at, outputs, onward.unwrap_or(Onward::Keep))
             }
             Attempted::Decided(decision) => decision,
             Attempted::LeaseLost => {
@@ -223,7 +222,13 @@ async fn steps(worker: &Arc<Shared>, program: &mut Program, room: &mut Room) -> 
             }
         };
         let whose = whose(program, &at);
+        let change = worker.given_back(change);
         let goes_on = matches!(change, Change::Advance { .. });
+        let hands_over = match change {
+            Change::AdvanceAndHandOver { .. } => Some(program.step + 1),
+            Change::HandOver => Some(program.step),
+            _ => None,
+        };
         let in_tx = tx.is_some();
         let written = match tx {
             None => program.record.write(change).await,
@@ -250,6 +255,9 @@ async fn steps(worker: &Arc<Shared>, program: &mut Program, room: &mut Room) -> 
         }
         match written {
             Written::Committed if goes_on => {}
+            Written::Committed if let Some(step) = hands_over => {
+                return hand_over(worker, &program.record, &program.run_id, step).await;
+            }
             Written::Committed => {
                 if next.is_none() && news == Tell::Done {
                     worker.events.raise(|| Event::Finished {
@@ -304,6 +312,7 @@ async fn panicked(worker: &Shared, program: &Program, panic: String) -> bool {
         retried: program.retried,
         policy: RetryPolicy::default(),
         key: job,
+        again: worker.again(),
     };
     match decide::ended(&at, Reason::Panicked(panic)) {
         Some(decision) => end(worker, program, &at, decision).await,
@@ -312,19 +321,24 @@ async fn panicked(worker: &Shared, program: &Program, panic: String) -> bool {
 }
 
 /// Whether the next job may run under the same claim (SEMANTICS §4.3); then its room is taken.
-fn goes_on(worker: &Shared, next: &str, room: &mut Option<&'static str>) -> bool {
+fn onward(worker: &Shared, next: &str, room: &mut Option<&'static str>) -> Onward {
+    let elsewhere = match worker.broker.is_shared() {
+        true => Onward::HandOver,
+        false => Onward::Release,
+    };
     if worker.stopping.is_cancelled() {
-        return false;
+        return elsewhere;
     }
     match worker.registry.get(next) {
         // Whether it may start, only the store can tell.
-        Some(job) if job.options.global_limit().is_some() => false,
+        Some(job) if job.options.global_limit().is_some() => Onward::Release,
         Some(job) if worker.slots.enter(next) => {
             *room = Some(job.name);
-            true
+            Onward::Keep
         }
-        Some(_) => false,
-        None => worker.config.unknown_job != UnknownJob::Wait,
+        Some(_) => Onward::Release,
+        None if worker.config.unknown_job == UnknownJob::Wait => elsewhere,
+        None => Onward::Keep,
     }
 }
 
@@ -417,6 +431,12 @@ fn unknown(worker: &Shared, program: &Program, at: &At<'_>) -> Attempted {
     if worker.config.unknown_job == UnknownJob::Skip {
         tracing::warn!(run_id = %program.run_id, job = at.job, "skipping a job that this worker lacks");
         return Attempted::Succeeded(None);
+    }
+    if worker.broker.is_shared() && worker.config.unknown_job == UnknownJob::Wait {
+        return Attempted::Decided(Decision {
+            change: Change::HandOver,
+            tell: Tell::Nothing,
+        });
     }
     let message = format!("no job is named {:?} in this worker", at.job);
     Attempted::Decided(decide::failed(at, message))

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{consumer::Consumer, permits::Permits};
+use super::{consumer::Consumer, lane::PermitEars, permits::Permits};
 use crate::{
     broker::{Ask, BrokerFuture, By, Ear},
     store::Listener,
@@ -48,14 +48,13 @@ impl<'a> RabbitEar<'a> {
     pub(super) fn new(
         store: Box<dyn Listener + 'a>,
         queues: &[String],
-        consumer: Consumer,
+        consumer: Consumer<PermitEars>,
     ) -> Self {
-        let permits = Arc::new(Permits::new(queues));
         Self {
             store,
             queues: queues.to_vec(),
-            consumer: tokio::spawn(consumer.run(Arc::clone(&permits))),
-            permits,
+            permits: Arc::clone(&consumer.ears.permits),
+            consumer: tokio::spawn(consumer.run()),
             rung: false,
             behind: false,
             looked: Instant::now(),

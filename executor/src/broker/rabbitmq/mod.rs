@@ -11,6 +11,9 @@
 
 mod consumer;
 mod ear;
+mod interop;
+mod lane;
+mod look;
 mod message;
 mod permits;
 mod queues;
@@ -22,12 +25,21 @@ mod wire;
 use std::sync::Arc;
 
 use self::{
-    consumer::Consumer, ear::RabbitEar, queues::Names, relay::Relay, trouble::Trouble, wire::Wire,
+    consumer::Consumer,
+    ear::RabbitEar,
+    interop::{Inbox, InteropEar, InteropEars},
+    lane::PermitEars,
+    permits::Permits,
+    queues::Names,
+    relay::Relay,
+    trouble::Trouble,
+    wire::Wire,
 };
-use super::{Announcement, Broker, BrokerFuture, Ear};
+use super::{Announcement, Broker, BrokerFuture, Ear, HandingOver, Looking};
 use crate::{
-    config::{AmqpUrl, Config},
+    config::{AmqpUrl, Config, UnknownJob},
     error::Result,
+    job::Registry,
     store::{Store, WorkerRecord},
 };
 
@@ -54,6 +66,7 @@ pub(super) fn open(
         names,
         trouble,
         relay: Arc::new(relay),
+        takes_all: config.worker.unknown_job != UnknownJob::Wait,
     }))
 }
 
@@ -62,11 +75,21 @@ struct RabbitMq {
     names: Arc<Names>,
     trouble: Arc<Trouble>,
     relay: Arc<Relay>,
+    /// Whether messages for jobs that are not known here are taken as well.
+    takes_all: bool,
 }
 
 impl Broker for RabbitMq {
     fn takes(&self) -> bool {
         self.relay.takes()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.names.are_shared()
+    }
+
+    fn hand_over(&self, announcement: Announcement) -> HandingOver<'_> {
+        Box::pin(self.relay.hand_over(announcement))
     }
 
     fn announce(&self, announcement: Announcement) {
@@ -77,19 +100,48 @@ impl Broker for RabbitMq {
         Box::pin(self.relay.flush())
     }
 
+    fn look<'a>(&'a self, queues: &'a [String]) -> Looking<'a> {
+        Box::pin(look::look(&self.wire, &self.names, queues))
+    }
+
     fn ear<'a>(&self, store: &'a dyn Store, worker: &WorkerRecord) -> Box<dyn Ear + 'a> {
-        let consumer = Consumer {
-            wire: Arc::clone(&self.wire),
+        let prefetch = prefetch(worker.slots);
+        if self.names.are_shared() {
+            let queues = self.names.shared(&worker.queues);
+            let ears = InteropEars {
+                inbox: Arc::new(Inbox::new(queues.len())),
+                queues,
+                trouble: Arc::clone(&self.trouble),
+                prefetch,
+                // A worker that has none does not come as far as this.
+                knows: Registry::global().ok().filter(|_| !self.takes_all),
+            };
+            let consumer = self.consumer(worker, ears);
+            return Box::new(InteropEar::new(store, &worker.queues, consumer));
+        }
+        let ears = PermitEars {
+            permits: Arc::new(Permits::new(&worker.queues)),
             names: Arc::clone(&self.names),
             relay: Arc::clone(&self.relay),
+            trouble: Arc::clone(&self.trouble),
+            prefetch,
+        };
+        let consumer = self.consumer(worker, ears);
+        Box::new(RabbitEar::new(store.listener(), &worker.queues, consumer))
+    }
+}
+
+impl RabbitMq {
+    fn consumer<H>(&self, worker: &WorkerRecord, ears: H) -> Consumer<H> {
+        Consumer {
+            wire: Arc::clone(&self.wire),
             trouble: Arc::clone(&self.trouble),
             name: format!(
                 "executor worker {} on {} ({})",
                 worker.id, worker.host, worker.pid
             ),
-            prefetch: prefetch(worker.slots),
-        };
-        Box::new(RabbitEar::new(store.listener(), &worker.queues, consumer))
+            ears: Arc::new(ears),
+        }
     }
 }
 

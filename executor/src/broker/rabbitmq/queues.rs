@@ -3,6 +3,9 @@
 //! A queue of programs is a durable quorum queue: it survives the end of a node, and a cluster keeps it on
 //! several. Its delivery limit is given, so that it does not go by the server's version: a permit that
 //! comes back so often belongs to workers that die, and its program is found in the store.
+//!
+//! Queues that are shared with program-executor are as that one declares them: neither durable, and the one
+//! from which messages come back after a second gets the dead letters of the other.
 
 use lapin::{
     Channel, Connection, ErrorKind as Kind,
@@ -12,7 +15,7 @@ use lapin::{
 use uuid::Uuid;
 
 use crate::{
-    config::Config,
+    config::{Config, DEFAULT_QUEUE},
     error::{Error, ErrorKind, Result},
 };
 
@@ -23,9 +26,16 @@ const LONGEST: usize = 255;
 /// What the name of the queue ends with to which unreadable messages go.
 const DEAD: &str = ".dead";
 
+/// What the name of a queue ends with from which messages come back.
+const RETRY: &str = "-retry-1000";
+/// After so long, in milliseconds.
+const RETRY_AFTER: i32 = 1000;
+
 /// The queues' names.
 pub(super) struct Names {
     prefix: String,
+    /// Where they are shared with program-executor: the queue of programs that name none.
+    shared: Option<String>,
 }
 
 impl Names {
@@ -34,11 +44,52 @@ impl Names {
             let schema = config.schema.iter().map(|schema| format!("{schema}."));
             schema.collect::<String>() + config.table.as_str() + "."
         });
-        Self { prefix }
+        let main = || config.worker.queues.first().cloned().unwrap_or_default();
+        Self {
+            prefix,
+            shared: config.interop.map(|_| main()),
+        }
+    }
+
+    /// Whether the queues are shared with program-executor.
+    pub(super) fn are_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// The names of these queues where they are shared.
+    pub(super) fn shared(&self, queues: &[String]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let name = self.of(queue);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The names of all queues that belong to these.
+    pub(super) fn all(&self, queues: &[String]) -> Vec<String> {
+        if self.are_shared() {
+            let names = self.shared(queues).into_iter();
+            return names.flat_map(|name| [Self::retry(&name), name]).collect();
+        }
+        let names = queues.iter().map(|queue| self.of(queue));
+        names.flat_map(|name| [Self::dead(&name), name]).collect()
+    }
+
+    /// Where its messages wait for a second.
+    pub(super) fn retry(name: &str) -> String {
+        format!("{name}{RETRY}")
     }
 
     /// The name of a queue of programs. One that is too long is cut, and told apart by a hash.
     pub(super) fn of(&self, queue: &str) -> String {
+        if let Some(main) = &self.shared {
+            // It is also the queue of rows that program-executor inserts.
+            let queue = if queue == DEFAULT_QUEUE { main } else { queue };
+            return queue.to_owned();
+        }
         let name = format!("{}{queue}", self.prefix);
         if name.len() + DEAD.len() <= LONGEST {
             return name;
@@ -62,11 +113,33 @@ impl Names {
 pub(super) enum Sort {
     Programs,
     Dead,
+    /// Shared with program-executor.
+    Shared,
+    /// From which messages come back to such a one.
+    Retry,
 }
 
 impl Sort {
-    fn arguments(self) -> FieldTable {
+    fn is_durable(self) -> bool {
+        matches!(self, Self::Programs | Self::Dead)
+    }
+
+    fn arguments(self, name: &str) -> FieldTable {
         let mut arguments = FieldTable::default();
+        if !self.is_durable() {
+            let other = match self {
+                Self::Retry => name.strip_suffix(RETRY).unwrap_or(name).to_owned(),
+                _ => Names::retry(name),
+            };
+            let text = |text: String| AMQPValue::LongString(text.into());
+            arguments.insert("x-dead-letter-exchange".into(), text(String::new()));
+            arguments.insert("x-dead-letter-routing-key".into(), text(other));
+            if self == Self::Retry {
+                let time = AMQPValue::LongInt(RETRY_AFTER);
+                arguments.insert("x-message-ttl".into(), time);
+            }
+            return arguments;
+        }
         let quorum = AMQPValue::LongString("quorum".into());
         arguments.insert("x-queue-type".into(), quorum);
         if self == Self::Programs {
@@ -82,6 +155,14 @@ impl Sort {
                 format!("durable, x-queue-type=quorum, x-delivery-limit={DELIVERY_LIMIT}")
             }
             Self::Dead => "durable, x-queue-type=quorum".to_owned(),
+            Self::Shared => format!(
+                "classic, not durable, x-dead-letter-exchange=\"\", \
+                 x-dead-letter-routing-key=<its name>{RETRY}"
+            ),
+            Self::Retry => format!(
+                "classic, not durable, x-message-ttl={RETRY_AFTER}, x-dead-letter-exchange=\"\", \
+                 x-dead-letter-routing-key=<its name without {RETRY}>"
+            ),
         }
     }
 }
@@ -100,12 +181,12 @@ pub(super) async fn declare(connection: &Connection, name: &str, sort: Sort) -> 
 }
 
 async fn declare_on(channel: &Channel, name: &str, sort: Sort) -> lapin::Result<()> {
-    let durable = QueueDeclareOptions {
-        durable: true,
+    let options = QueueDeclareOptions {
+        durable: sort.is_durable(),
         ..QueueDeclareOptions::default()
     };
-    let name = ShortString::from(name);
-    let declared = channel.queue_declare(name, durable, sort.arguments());
+    let arguments = sort.arguments(name);
+    let declared = channel.queue_declare(ShortString::from(name), options, arguments);
     declared.await.map(drop)
 }
 
@@ -114,9 +195,14 @@ fn explain(name: &str, sort: Sort, error: lapin::Error) -> Error {
     let message = match error.kind() {
         Kind::ProtocolError(refusal) if refusal.get_id() == PRECONDITION_FAILED => format!(
             "there is a queue {name:?} of another kind ({}), and Executor's is: {}; delete that one, or \
-             choose other names with EXECUTOR_AMQP_PREFIX",
+             choose other names with {}",
             refusal.get_message(),
             sort.in_words(),
+            if sort.is_durable() {
+                "EXECUTOR_AMQP_PREFIX"
+            } else {
+                "EXECUTOR_QUEUE"
+            },
         ),
         _ => format!("the queue {name:?} can't be had"),
     };

@@ -54,7 +54,7 @@ pub(super) struct Own {
     wire: Arc<Wire>,
     pub(super) names: Arc<Names>,
     pub(super) trouble: Arc<Trouble>,
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     /// RabbitMQ is away, or takes nothing.
     away: AtomicBool,
     /// Announcements that were let go.
@@ -64,6 +64,8 @@ pub(super) struct Own {
 pub(super) enum Order {
     Announce(Announcement),
     Bury(Burial),
+    /// A program is given away; whether RabbitMQ has it.
+    HandOver(Announcement, oneshot::Sender<bool>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -115,6 +117,13 @@ impl Relay {
         if self.orders().try_send(order).is_err() {
             self.own.let_go(1);
         }
+    }
+
+    /// Announces a program, and waits for the confirm; whether it has come.
+    pub(super) async fn hand_over(&self, announcement: Announcement) -> bool {
+        let (done, confirmed) = oneshot::channel();
+        let order = Order::HandOver(announcement, done);
+        self.takes() && self.orders().send(order).await.is_ok() && confirmed.await.unwrap_or(false)
     }
 
     /// Publishes what can't be read to the queue for that, as often as it takes.

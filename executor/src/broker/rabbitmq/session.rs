@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     pin::pin,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -15,14 +15,17 @@ use lapin::{
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    message,
+    interop, message,
     queues::{self, Names, Sort},
     relay::{Burial, Order, Own},
     trouble::Part,
+    wire::pause,
 };
 use crate::{
-    broker::Announcement,
+    broker::{Announcement, UNANNOUNCED},
     error::{Error, ErrorKind, Result},
+    run_id::RunId,
+    store::Store,
 };
 
 /// Batches that wait for their confirms at most.
@@ -40,6 +43,15 @@ pub(super) struct Sent {
     returned: Vec<ShortString>,
     /// Who waits for it.
     done: Option<oneshot::Sender<()>>,
+}
+
+/// Who wants to know that a message has arrived.
+enum Receipt {
+    Nobody,
+    /// The store, of a new program.
+    Store(RunId),
+    /// Who gives the program away.
+    Giver(oneshot::Sender<bool>),
 }
 
 pub(super) struct Session<'a> {
@@ -65,6 +77,7 @@ struct Message {
     queue: ShortString,
     body: Vec<u8>,
     properties: BasicProperties,
+    receipt: Receipt,
 }
 
 impl<'a> Session<'a> {
@@ -108,15 +121,20 @@ impl<'a> Session<'a> {
         let mut refused = 0;
         for order in batch.drain(..) {
             match order {
-                Order::Announce(Announcement { queue, run_id }) => {
-                    let name = self.own.names.of(&queue);
-                    match self.declared(name, Sort::Programs).await? {
-                        Some(queue) => messages.push(Message {
-                            queue,
-                            body: message::write(&run_id),
-                            properties: persistent().with_content_type("application/json".into()),
-                        }),
-                        None => refused += 1,
+                Order::Announce(announcement) => match self.message(&announcement).await? {
+                    Some(mut message) => {
+                        if announcement.left.is_some() {
+                            message.receipt = Receipt::Store(announcement.run_id);
+                        }
+                        messages.push(message);
+                    }
+                    None => refused += 1,
+                },
+                // Who gives it away learns from a receipt that is dropped that it has not arrived.
+                Order::HandOver(announcement, giver) => {
+                    if let Some(mut message) = self.message(&announcement).await? {
+                        message.receipt = Receipt::Giver(giver);
+                        messages.push(message);
                     }
                 }
                 Order::Bury(burial) => self.bury(burial).await?,
@@ -130,6 +148,34 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// The message for an announcement; `None`: RabbitMQ refuses its queue now.
+    async fn message(&mut self, announcement: &Announcement) -> Result<Option<Message>> {
+        let name = self.own.names.of(&announcement.queue);
+        let (sort, body, properties) = match &announcement.left {
+            None => {
+                let properties = persistent().with_content_type("application/json".into());
+                (
+                    Sort::Programs,
+                    message::write(&announcement.run_id),
+                    properties,
+                )
+            }
+            Some(left) => {
+                // What is dead-lettered by a queue goes to this one: it is to be there first.
+                self.declared(Names::retry(&name), Sort::Retry).await?;
+                let properties = BasicProperties::default().with_timestamp(now());
+                (Sort::Shared, interop::write(announcement, left), properties)
+            }
+        };
+        let queue = self.declared(name, sort).await?;
+        Ok(queue.map(|queue| Message {
+            queue,
+            body,
+            properties,
+            receipt: Receipt::Nobody,
+        }))
+    }
+
     async fn bury(&mut self, burial: Burial) -> Result<()> {
         let name = Names::dead(&burial.name);
         let mut headers = FieldTable::default();
@@ -141,6 +187,7 @@ impl<'a> Session<'a> {
                 queue,
                 body: burial.body,
                 properties: persistent().with_headers(headers),
+                receipt: Receipt::Nobody,
             };
             self.publish(vec![dead], Some(burial.done));
         }
@@ -149,7 +196,8 @@ impl<'a> Session<'a> {
 
     fn publish(&mut self, messages: Vec<Message>, done: Option<oneshot::Sender<()>>) {
         self.unconfirmed += messages.len() as u64;
-        let sending = publish(self.connection, self.channel.clone(), messages, done);
+        let store = &*self.own.store;
+        let sending = publish(self.connection, self.channel.clone(), store, messages, done);
         self.under_way.push(Box::pin(sending));
     }
 
@@ -221,11 +269,18 @@ fn silent() -> Error {
     Error::new(ErrorKind::Store, message)
 }
 
+/// Milliseconds since the Unix epoch, as program-executor has them in its messages: nobody counts by them.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0))
+}
+
 /// Publishes messages, and waits for their confirms: not for ever, but as long as RabbitMQ says that it
 /// takes nothing now.
 async fn publish(
     connection: &Connection,
     channel: Channel,
+    store: &dyn Store,
     messages: Vec<Message>,
     done: Option<oneshot::Sender<()>>,
 ) -> Result<Sent> {
@@ -233,7 +288,8 @@ async fn publish(
     let mut confirmed = pin!(confirmed(&channel, messages));
     loop {
         match timeout(PATIENCE, &mut confirmed).await {
-            Ok(Ok(returned)) => {
+            Ok(Ok((returned, announced))) => {
+                note(store, announced).await;
                 return Ok(Sent {
                     number,
                     returned,
@@ -247,8 +303,29 @@ async fn publish(
     }
 }
 
-/// Publishes, and gives the queues of those that came back.
-async fn confirmed(channel: &Channel, messages: Vec<Message>) -> lapin::Result<Vec<ShortString>> {
+/// Tells the store which new programs have become RabbitMQ's. It is tried again while the store is away,
+/// and for no longer than these programs are left alone for.
+async fn note(store: &dyn Store, announced: Vec<RunId>) {
+    if announced.is_empty() {
+        return;
+    }
+    let began = Instant::now();
+    let mut failed = 0;
+    while began.elapsed() < UNANNOUNCED {
+        match store.announced(announced.clone()).await {
+            Ok(()) => return,
+            Err(error) => tracing::debug!(%error, "that programs were announced can't be noted"),
+        }
+        failed += 1;
+        tokio::time::sleep(pause(failed)).await;
+    }
+}
+
+/// Publishes, and gives the queues of those that came back, and the new programs that have arrived.
+async fn confirmed(
+    channel: &Channel,
+    messages: Vec<Message>,
+) -> lapin::Result<(Vec<ShortString>, Vec<RunId>)> {
     let options = BasicPublishOptions {
         mandatory: true,
         ..BasicPublishOptions::default()
@@ -258,20 +335,26 @@ async fn confirmed(channel: &Channel, messages: Vec<Message>) -> lapin::Result<V
         queue,
         body,
         properties,
+        receipt,
     } in messages
     {
         let published = channel
             .basic_publish("".into(), queue.clone(), options, &body, properties)
             .await?;
-        confirms.push((queue, published));
+        confirms.push((queue, published, receipt));
     }
-    let mut returned = Vec::new();
-    for (queue, confirm) in confirms {
-        match confirm.await? {
-            Confirmation::Ack(None) => {}
+    let (mut returned, mut announced) = (Vec::new(), Vec::new());
+    for (queue, confirm, receipt) in confirms {
+        match (confirm.await?, receipt) {
+            (Confirmation::Ack(None), Receipt::Nobody) => {}
+            (Confirmation::Ack(None), Receipt::Store(run_id)) => announced.push(run_id),
+            (Confirmation::Ack(None), Receipt::Giver(giver)) => {
+                // A worker that has stopped does not wait any more.
+                let _ = giver.send(true);
+            }
             // Come back, or refused: a queue that is full, or on its way out.
             _ => returned.push(queue),
         }
     }
-    Ok(returned)
+    Ok((returned, announced))
 }

@@ -23,7 +23,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     text: "CHAR",
     json: "{?}",
     greatest: "GREATEST",
-    job: "COALESCE(JSON_UNQUOTE(JSON_EXTRACT(jobs, CONCAT('$[', COALESCE(step, 0), ']'))), job)",
+    job: "COALESCE(JSON_UNQUOTE(JSON_EXTRACT(jobs, CONCAT('$[', {step}, ']'))), job)",
     // What somebody has spoilt by hand is begun anew.
     history:
         "JSON_ARRAY_APPEND(CASE WHEN COALESCE(JSON_TYPE(errors), '') <> 'ARRAY' THEN JSON_ARRAY()
@@ -75,6 +75,7 @@ pub(super) static SCHEMA: Schema = Schema {
         migration!("2026-11-25-000004_unique", None),
         migration!("2026-11-25-000005_limits", None),
         migration!("2026-11-25-000006_retention", None),
+        migration!("2026-11-25-000007_interop", Some("shared_keys")),
         migration!("2026-11-25-000008_waits", None),
         migration!("2026-11-30-000009_claims", None),
     ],

@@ -78,7 +78,8 @@ pub(super) fn open(config: &Config) -> Result<ServerStore<MySqlServer>> {
             format!("MySQL takes no characters beyond U+FFFF in a name such as {name:?}"),
         ));
     }
-    let texts = Texts::new(&dialect::DIALECT, Some(schema), &config.table);
+    let texts = Texts::new(&dialect::DIALECT, Some(schema), &config.table)
+        .with_interop(config.interop.is_some());
     let database = MySqlServer(Arc::new(server));
     Ok(ServerStore::new(Arc::new(database), texts, lease))
 }

@@ -56,6 +56,7 @@ pub(super) async fn promote(s: &mut MySession, request: &ClaimRequest) -> Outcom
         by_id!(),
         " SET p.ready = 1, p.job = {job}, p.waiting = NULL, p.lease_until = NULL,
             p.order_key = COALESCE(p.available_at, {now_ms}) + p.priority * 60000,
+            p.available_at = COALESCE(p.available_at, {now_ms}),
             p.crashes = p.crashes + 1"
     );
     const RENEW: &str = concat!("UPDATE ", by_id!(), " SET p.lease_until = {now_ms} + ?");

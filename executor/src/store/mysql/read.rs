@@ -75,7 +75,7 @@ async fn data(s: &mut MySession, rows: &[Locked]) -> Outcome<Vec<ClaimedProgram>
     // What came from elsewhere, or was changed by hand, may be NULL.
     const DATA: &str = concat!(
         "SELECT p.id, p.token, p.rev, p.run_id, p.jobs, p.program_data, p.job_data, p.outputs,
-           COALESCE(p.step, 0), COALESCE(p.step_retry_count, 0), p.child_ordinal
+           {step}, COALESCE(p.step_retry_count, 0), p.child_ordinal, COALESCE(p.shared_keys, 0)
          FROM ",
         by_id!()
     );
@@ -83,17 +83,17 @@ async fn data(s: &mut MySession, rows: &[Locked]) -> Outcome<Vec<ClaimedProgram>
     type Sql = (
         (BigInt, BigInt, BigInt),
         (Words, Words, Words, Words, Words),
-        (BigInt, BigInt, BigInt),
+        (BigInt, BigInt, BigInt, BigInt),
     );
     type OptText = Option<String>;
     type Row = (
         (i64, i64, i64),
         (OptText, OptText, OptText, OptText, OptText),
-        (i64, i64, i64),
+        (i64, i64, i64, i64),
     );
     let data = sql(DATA).text(list(rows.iter().map(|row| row.id)));
     let rows = s.rows::<Sql, Row>(data).await?;
-    let program = |((id, token, rev), texts, (step, retried, ordinal)): Row| {
+    let program = |((id, token, rev), texts, (step, retried, ordinal, shared)): Row| {
         let (run_id, jobs, program_data, job_data, outputs) = texts;
         let jobs = jobs.unwrap_or_default();
         let program_data = program_data.unwrap_or_else(|| "null".to_owned());
@@ -111,6 +111,7 @@ async fn data(s: &mut MySession, rows: &[Locked]) -> Outcome<Vec<ClaimedProgram>
             step: usize::try_from(step).unwrap_or(0),
             retry_count: u32::try_from(retried).unwrap_or(0),
             ordinal: u32::try_from(ordinal).unwrap_or(0),
+            shared_keys: shared == 1,
             suspect: false,
             hold: None,
         }

@@ -163,9 +163,9 @@ macro_rules! claim {
              SELECT (SELECT sum(number) FROM wanted)::bigint, (SELECT count(*) FROM locked),
                id::bigint, token, rev, COALESCE(run_id, ''), jobs::text,
                COALESCE(program_data::text, 'null'), COALESCE(job_data::text, '{}'), outputs::text,
-               COALESCE(step, 0)::bigint, COALESCE(step_retry_count, 0)::bigint,
+               {step}::bigint, COALESCE(step_retry_count, 0)::bigint,
                child_ordinal::bigint, crashes::bigint, COALESCE(job, ''),
-               queue, COALESCE(order_key, 0), ",
+               queue, COALESCE(order_key, 0), COALESCE(shared_keys, 0)::bigint, ",
             $present,
             "
              FROM (SELECT) one LEFT JOIN taken ON TRUE ORDER BY order_key, id"
@@ -225,7 +225,7 @@ async fn take(
     type Sql = (
         (Count, BigInt, Count, Count, Count),
         (Words, Words, Words, Words, Words),
-        (Count, Count, Count, Count, Words, Words, Count),
+        (Count, Count, Count, Count, Words, Words, Count, Count),
         Words,
     );
     type Row = (
@@ -244,6 +244,7 @@ async fn take(
             Option<i64>,
             Option<String>,
             Option<String>,
+            Option<i64>,
             Option<i64>,
         ),
         Option<String>,
@@ -268,7 +269,7 @@ async fn take(
             continue;
         };
         let (run_id, jobs, program_data, job_data, outputs) = texts;
-        let (step, retried, ordinal, crashes, job, queue, order_key) = numbers;
+        let (step, retried, ordinal, crashes, job, queue, order_key, shared_keys) = numbers;
         let job = job.unwrap_or_default();
         let reached = Floor {
             queue: queue.unwrap_or_default(),
@@ -291,6 +292,7 @@ async fn take(
             step: usize::try_from(step.unwrap_or(0)).unwrap_or(0),
             retry_count: u32::try_from(retried.unwrap_or(0)).unwrap_or(0),
             ordinal: u32::try_from(ordinal.unwrap_or(0)).unwrap_or(0),
+            shared_keys: shared_keys == Some(1),
             suspect: crashes.unwrap_or(0) >= suspect_from,
             hold: None,
         });
@@ -333,7 +335,8 @@ async fn promote(s: &mut PgSession, request: &ClaimRequest) -> Outcome<(Vec<Kill
     // lease, until somebody claims.
     const PROMOTE_EXPIRED: &str = "
         UPDATE {t} SET ready = 1, job = {job}, waiting = NULL, lease_until = NULL,
-          order_key = COALESCE(available_at, {now_ms}) + priority * 60000, crashes = crashes + 1
+          order_key = COALESCE(available_at, {now_ms}) + priority * 60000,
+          available_at = COALESCE(available_at, {now_ms}), crashes = crashes + 1
         WHERE id = ANY(?)";
     const RENEW: &str = "UPDATE {t} SET lease_until = {now_ms} + ? WHERE id = ANY(?)";
     let takes_over = s.has_been_up_for(request.lease);

@@ -23,7 +23,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     text: "text",
     json: "{?}::jsonb",
     greatest: "greatest",
-    job: "COALESCE(jobs ->> COALESCE(step, 0), job)",
+    job: "COALESCE(jobs ->> {step}, job)",
     // What somebody has spoilt by hand is begun anew.
     history: "(CASE WHEN jsonb_typeof(errors) IS DISTINCT FROM 'array' THEN '[]'::jsonb
                  WHEN jsonb_array_length(errors) < 20 THEN errors ELSE errors - 0 END)
@@ -76,6 +76,7 @@ pub(super) static SCHEMA: Schema = Schema {
         migration!("2026-11-25-000004_unique"),
         migration!("2026-11-25-000005_limits"),
         migration!("2026-11-25-000006_retention"),
+        migration!("2026-11-25-000007_interop"),
         migration!("2026-11-25-000008_waits"),
         migration!("2026-11-30-000009_claims"),
     ],

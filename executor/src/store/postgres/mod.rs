@@ -70,7 +70,8 @@ pub(super) struct Postgres {
 pub(super) fn open(config: &Config) -> Result<ServerStore<Postgres>> {
     let lease = config.worker.lease;
     let schema = config.schema.as_deref();
-    let texts = Texts::new(&dialect::DIALECT, schema, &config.table);
+    let texts =
+        Texts::new(&dialect::DIALECT, schema, &config.table).with_interop(config.interop.is_some());
     let place = format!("{}.{}", schema.unwrap_or_default(), config.table.as_str());
     let channel = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, place.as_bytes());
     let database = Postgres {

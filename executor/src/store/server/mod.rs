@@ -36,6 +36,8 @@ use self::{
     pool::Lane,
     verbs::{change, change_and_ring, look},
 };
+#[cfg(feature = "rabbitmq")]
+use super::{Adopted, Offer, Orphans, Taken};
 use super::{
     Afterwards, Batch, Bulk, ClaimRequest, Claimed, Created, Ended, Fence, Filter, Held, Hold,
     LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Settled, Stats,
@@ -428,5 +430,30 @@ impl<D: Database> Store for ServerStore<D> {
 
     fn clear_unique(&self, limit: usize) -> StoreFuture<'_, usize> {
         change!(self, |s| sql::create::clear_unique(s, limit))
+    }
+
+    #[cfg(feature = "rabbitmq")]
+    fn take_in(&self, offers: Vec<Offer>) -> StoreFuture<'_, Vec<Taken>> {
+        Box::pin(async move {
+            let taken = verb!(self.0, claims, Engine, self.0.deadline, |s| {
+                sql::interop::take_in(s, &offers)
+            })?;
+            self.0.will_be_due(Duration::ZERO);
+            Ok(taken)
+        })
+    }
+
+    #[cfg(feature = "rabbitmq")]
+    fn announced(&self, run_ids: Vec<RunId>) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            verb!(self.0, others, Engine, self.0.deadline, |s| {
+                sql::interop::announced(s, &run_ids)
+            })
+        })
+    }
+
+    #[cfg(feature = "rabbitmq")]
+    fn adopt(&self, orphans: Orphans, floor: i64) -> StoreFuture<'_, Adopted> {
+        change_and_ring!(self, |s| sql::interop::adopt(s, &orphans, floor))
     }
 }

@@ -65,8 +65,15 @@ macro_rules! arrow {
 
 macro_rules! step_done {
     () => {
-        "step = COALESCE(step, 0) + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
-         completion = NULL"
+        step_done!("1")
+    };
+    ($steps:literal) => {
+        concat!(
+            "step = COALESCE(step, 0) + ",
+            $steps,
+            ", cur_step = cur_step + 1, step_retry_count = 0, crashes = 0, child_ordinal = 0, \
+             completion = NULL"
+        )
     };
 }
 
@@ -79,7 +86,7 @@ const ADVANCE_AND_RELEASE: Arrow = arrow!(readies concat!(
      available_at = {now_ms}, order_key = {now_ms} + priority * 60000, ready = 1"
 ));
 const FINISH: Arrow = arrow!(ends concat!(
-    step_done!(),
+    step_done!("{last_step}"),
     ", outputs = COALESCE({json}, outputs), job = NULL, lease_until = NULL, worker = NULL, \
      finished_at = {now}"
 ));
@@ -104,6 +111,14 @@ const AWAIT: Arrow = arrow!(ends
     only " AND completion IS NULL");
 const GIVE_BACK: Arrow =
     arrow!(readies "job = {job}, lease_until = NULL, worker = NULL, ready = 1");
+
+const ADVANCE_AND_HAND_OVER: Arrow = arrow!(goes_on concat!(
+    step_done!(),
+    ", outputs = COALESCE({json}, outputs), job = {?}, available_at = NULL"
+));
+const HAND_OVER: Arrow = arrow!(goes_on "available_at = NULL");
+const HANDED_OVER: Arrow =
+    arrow!(ends "crashes = 0, job = NULL, lease_until = NULL, worker = NULL, available_at = NULL");
 
 /// The arrow of a write, and its values in the order of their places.
 pub(in crate::store) fn of(write: &StepWrite) -> (&'static Arrow, Vec<Value<'_>>) {
@@ -132,6 +147,11 @@ pub(in crate::store) fn of(write: &StepWrite) -> (&'static Arrow, Vec<Value<'_>>
         Change::HandOff { .. } => (&HAND_OFF, vec![ordinal]),
         Change::Await { .. } => (&AWAIT, vec![ordinal]),
         Change::GiveBack => (&GIVE_BACK, Vec::new()),
+        Change::AdvanceAndHandOver { next, outputs } => {
+            (&ADVANCE_AND_HAND_OVER, vec![maybe(outputs), borrowed(next)])
+        }
+        Change::HandOver => (&HAND_OVER, Vec::new()),
+        Change::HandedOver => (&HANDED_OVER, Vec::new()),
     }
 }
 

@@ -166,7 +166,7 @@ async fn all<'a, S: Session>(
 async fn retry<S: Session>(s: &mut S, bulk: &Bulk, ids: &[i64]) -> Outcome<Batch> {
     const TO_RETRY: &str = "
         SELECT {object}('id', id, 'run_id', run_id, 'attributes', CAST(attributes AS {text}),
-          'keyed', unique_key IS NOT NULL, 'step', COALESCE(step, 0),
+          'keyed', unique_key IS NOT NULL, 'step', {step},
           'jobs', CAST(jobs AS {text}), 'busy_until',
           {greatest}(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
           'now', {now_ms})

@@ -19,6 +19,9 @@ pub(in crate::store) fn makes_due(write: &StepWrite) -> bool {
                 | Change::Advance { .. }
                 | Change::Finish { .. }
                 | Change::Fail { .. }
+                | Change::AdvanceAndHandOver { .. }
+                | Change::HandOver
+                | Change::HandedOver
         )
 }
 
@@ -27,7 +30,7 @@ pub(in crate::store) fn stores_children(write: &StepWrite) -> bool {
     !write.children.is_empty()
         && !matches!(
             write.change,
-            Change::Retry { .. } | Change::Fail { .. } | Change::GiveBack
+            Change::Retry { .. } | Change::Fail { .. } | Change::GiveBack | Change::HandOver
         )
 }
 
@@ -204,7 +207,7 @@ async fn record_on_stopped<S: Session>(s: &mut S, write: &StepWrite) -> Outcome<
         UPDATE {t} SET rev = rev + 1, updated_at = {now}, job_data = {json}, child_ordinal = ?
         WHERE id = ? AND token = ? AND rev = ?";
     const DONE: &str = "
-        UPDATE {t} SET rev = rev + 1, updated_at = {now}, step = COALESCE(step, 0) + 1,
+        UPDATE {t} SET rev = rev + 1, updated_at = {now}, step = COALESCE(step, 0) + 1, cur_step = cur_step + 1,
           step_retry_count = 0, crashes = 0, child_ordinal = 0,
           outputs = COALESCE({json}, outputs), job = ?, lease_until = NULL, worker = NULL
         WHERE id = ? AND token = ? AND rev = ?";
@@ -213,7 +216,9 @@ async fn record_on_stopped<S: Session>(s: &mut S, write: &StepWrite) -> Outcome<
         WHERE id = ? AND token = ? AND rev = ?";
     let statement: Statement<'_> = match &write.change {
         Change::Save { job_data } => sql(SAVED).text(job_data).int(i64::from(write.ordinal)),
-        Change::Advance { next, outputs } | Change::AdvanceAndRelease { next, outputs } => {
+        Change::Advance { next, outputs }
+        | Change::AdvanceAndRelease { next, outputs }
+        | Change::AdvanceAndHandOver { next, outputs } => {
             sql(DONE).maybe_text(outputs.as_deref()).text(next)
         }
         Change::Finish { outputs } => sql(DONE)

@@ -26,6 +26,14 @@ macro_rules! take_away {
 }
 pub(super) use take_away;
 
+/// Where another system has brought it on, the step of the store's own goes on from there. Nothing that it
+/// is read from may be set before.
+macro_rules! kept_step {
+    () => {
+        "cur_step = CASE WHEN cur_step IS NOT NULL THEN {step} END"
+    };
+}
+
 /// A program as these verbs need it.
 #[derive(Deserialize)]
 pub(super) struct Found {
@@ -87,7 +95,7 @@ impl Found {
 /// The program, kept from others till the transaction ends.
 pub(super) async fn find<S: Session>(s: &mut S, run_id: &RunId) -> Outcome<Option<Found>> {
     const FIND: &str = "
-        SELECT {object}('id', id, 'step', COALESCE(step, 0), 'jobs', CAST(jobs AS {text}),
+        SELECT {object}('id', id, 'step', {step}, 'jobs', CAST(jobs AS {text}),
           'outputs', CAST(outputs AS {text}), 'token', token, 'priority', priority,
           'lease_until', lease_until, 'busy_until',
           {greatest}(COALESCE(lease_until, busy_until), COALESCE(busy_until, lease_until)),
@@ -122,8 +130,9 @@ pub(super) use errored;
 /// From the failed step on, with its retries counted anew (SEMANTICS §3.2). The rows are named behind it,
 /// and no other index than the key comes into question to find them.
 pub(in crate::store) const RETRY: &str = concat!(
-    "UPDATE {t}{by_key} SET errored_at = NULL,
-      finished_at = CASE WHEN ? = 1 THEN {now} END,
+    "UPDATE {t}{by_key} SET errored_at = NULL, ",
+    kept_step!(),
+    ", finished_at = CASE WHEN ? = 1 THEN {now} END,
       step_retry_count = 0, crashes = 0, completion = NULL, waiting = NULL, job = ?,
       ready = ?, available_at = ?, order_key = ? + priority * 60000, ",
     take_away!(),
@@ -201,7 +210,9 @@ pub(in crate::store) async fn reschedule<S: Session>(
     at: Timestamp,
 ) -> Outcome<bool> {
     const RESCHEDULE: &str = concat!(
-        "UPDATE {t} SET waiting = NULL, job = ?, ready = ?, available_at = ?, order_key = ?, ",
+        "UPDATE {t} SET ",
+        kept_step!(),
+        ", waiting = NULL, job = ?, ready = ?, available_at = ?, order_key = ?, ",
         take_away!(),
         ", updated_at = {now} WHERE id = ?"
     );

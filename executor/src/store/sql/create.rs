@@ -131,7 +131,7 @@ pub(in crate::store) async fn stand_in<S: Session>(
     new: &NewProgram,
 ) -> Outcome<Option<Created>> {
     const HOLDER: &str = "
-        SELECT {object}('id', id, 'run_id', run_id, 'begun', COALESCE(step, 0) > 0
+        SELECT {object}('id', id, 'run_id', run_id, 'begun', {step} > 0
             OR lease_until IS NOT NULL OR waiting IS NOT NULL,
           'busy_until', busy_until, 'now', {now_ms})
         FROM {t} WHERE {holds}{locked}";

@@ -1,5 +1,10 @@
 //! The words in which the databases differ.
 
+/// `{step}`: the step at which a program is. The step of the store's own, where there is one, unless
+/// another system has the program and has brought it on.
+const STEP: &str =
+    "COALESCE(CASE WHEN cur_step > step OR available_at IS NOT NULL THEN cur_step END, step, 0)";
+
 /// One database's words; the verbs' texts name them in braces.
 pub(in crate::store) struct Dialect {
     /// What stands around a name.
@@ -93,7 +98,9 @@ impl Dialect {
             "?" => "?".to_owned(),
             "json" => self.json.replace("{?}", "?"),
             "greatest" => self.greatest.to_owned(),
-            "job" => self.job.to_owned(),
+            "job" => self.fill(names, self.job),
+            "step" => STEP.to_owned(),
+            "last_step" => names.last_step().to_owned(),
             "history" => self.history.replace("{now_text}", self.now_text),
             "locked" => self.locked.to_owned(),
             "unlocked" => self.unlocked.to_owned(),

@@ -14,6 +14,8 @@ pub(super) mod dialect;
 pub(super) mod ended;
 mod filter;
 mod history;
+#[cfg(feature = "rabbitmq")]
+pub(super) mod interop;
 pub(super) mod leases;
 pub(super) mod limit;
 pub(super) mod promote;
@@ -98,6 +100,14 @@ pub(super) fn millis(duration: Duration) -> i64 {
 /// A number of ours as the columns hold it.
 pub(super) fn number(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The places of a list, and the values for them: their number is rounded up, so that there are few
+/// different statements.
+fn list<T: Clone>(mut values: Vec<T>, none: T) -> (String, Vec<T>) {
+    let last = values.last().cloned().unwrap_or(none);
+    values.resize(values.len().next_power_of_two(), last);
+    (vec!["?"; values.len()].join(", "), values)
 }
 
 /// A condition, which one database gives as `true` and another as 1.

@@ -16,7 +16,7 @@ pub(in crate::store) async fn kill<S: Session>(
     crashes: i64,
 ) -> Outcome<Killed> {
     const FIND: &str = "
-        SELECT {object}('run_id', COALESCE(run_id, ''), 'step', COALESCE(step, 0),
+        SELECT {object}('run_id', COALESCE(run_id, ''), 'step', {step},
           'retried', COALESCE(step_retry_count, 0), 'jobs', CAST(jobs AS {text}))
         FROM {t} WHERE id = ?";
     const KILL: &str = "

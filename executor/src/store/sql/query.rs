@@ -37,7 +37,7 @@ macro_rules! row {
             "{object}('run_id', CAST(COALESCE(run_id, '') AS {text}), 'name', CAST(name AS {text}),
               'state', ",
             state!(),
-            ", 'queue', CAST(queue AS {text}), 'jobs', CAST(jobs AS {text}), 'step', step,
+            ", 'queue', CAST(queue AS {text}), 'jobs', CAST(jobs AS {text}), 'step', {step},
               'token', token, 'step_retry_count', step_retry_count,
               'program_data', CAST(program_data AS {text}), 'job_data', CAST(job_data AS {text}),
               'outputs', CAST(outputs AS {text}), 'attributes', CAST(attributes AS {text}),

@@ -93,8 +93,8 @@ pub(super) async fn step_done<S: Session>(
     output: &str,
 ) -> Outcome<()> {
     const DONE: &str = concat!(
-        "UPDATE {t} SET step = COALESCE(step, 0) + 1, step_retry_count = 0, crashes = 0,
-          child_ordinal = 0, completion = NULL, waiting = NULL, outputs = {json}, job = ?,
+        "UPDATE {t} SET step = COALESCE(step, 0) + 1, cur_step = cur_step + 1, step_retry_count = 0,
+          crashes = 0, child_ordinal = 0, completion = NULL, waiting = NULL, outputs = {json}, job = ?,
           finished_at = CASE WHEN ? = 1 THEN {now} END, ready = ?,
           available_at = {now_ms}, order_key = {now_ms} + priority * 60000, ",
         take_away!(),

@@ -24,6 +24,8 @@ pub(in crate::store) struct Names {
     schema: Option<String>,
     table: String,
     dialect: &'static Dialect,
+    /// Whether program-executor's workers run programs of the same table.
+    interop: bool,
 }
 
 impl Names {
@@ -34,6 +36,11 @@ impl Names {
             Some(schema) => format!("{}.{name}", self.dialect.quoted(schema)),
             None => name,
         }
+    }
+
+    /// How many steps the last one of a program adds. With program-executor's, none.
+    pub(super) fn last_step(&self) -> &'static str {
+        if self.interop { "0" } else { "1" }
     }
 
     pub(in crate::store) fn bare(&self) -> &str {
@@ -62,12 +69,19 @@ impl Texts {
             schema: schema.map(str::to_owned),
             table: table.as_str().to_owned(),
             dialect,
+            interop: false,
         };
         Self {
             dialect,
             names,
             filled: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// Whether program-executor's workers run programs of the same table.
+    pub(in crate::store) fn with_interop(mut self, interop: bool) -> Self {
+        self.names.interop = interop;
+        self
     }
 
     pub(in crate::store) fn names(&self) -> &Names {

@@ -163,7 +163,7 @@ struct Parent {
 macro_rules! parent {
     ($lock:literal) => {
         concat!(
-            "SELECT {object}('run_id', COALESCE(run_id, ''), 'step', COALESCE(step, 0),
+            "SELECT {object}('run_id', COALESCE(run_id, ''), 'step', {step},
                'retried', COALESCE(step_retry_count, 0), 'jobs', CAST(jobs AS {text}),
                'outputs', CAST(outputs AS {text}))
              FROM {t} WHERE id = ? AND token = ? AND waiting = 'child'

@@ -130,8 +130,8 @@ const CLAIM: &str = r#"
 UPDATE {t} SET token = token + 1, rev = rev + 1, ready = 0, lease_until = ?, worker = ?
 WHERE id IN (SELECT value FROM json_each(?))
 RETURNING id, token, rev, COALESCE(run_id, ''), jobs, COALESCE(program_data, 'null'),
-  COALESCE(job_data, '{}'), outputs, COALESCE(step, 0), COALESCE(step_retry_count, 0),
-  child_ordinal, COALESCE(order_key, 0), crashes, COALESCE(job, '')"#;
+  COALESCE(job_data, '{}'), outputs, {step}, COALESCE(step_retry_count, 0),
+  child_ordinal, COALESCE(order_key, 0), crashes, COALESCE(job, ''), COALESCE(shared_keys, 0)"#;
 
 fn take(
     s: &mut SqliteSession<'_>,
@@ -140,11 +140,11 @@ fn take(
 ) -> Outcome<Vec<ClaimedProgram>> {
     type Sql = (
         (BigInt, BigInt, BigInt, Text, Text, Text, Text, Text),
-        (BigInt, BigInt, BigInt, BigInt, BigInt, Text),
+        (BigInt, BigInt, BigInt, BigInt, BigInt, Text, BigInt),
     );
     type Row = (
         (i64, i64, i64, Lossy, Lossy, Lossy, Lossy, Lossy),
-        (i64, i64, i64, i64, i64, Lossy),
+        (i64, i64, i64, i64, i64, Lossy, i64),
     );
     let list = serde_json::to_string(ids).unwrap_or_default();
     let mut rows = s.rows::<Sql, Row>(
@@ -154,9 +154,9 @@ fn take(
             .text(list),
     )?;
     // RETURNING has no order of its own.
-    rows.sort_unstable_by_key(|(wide, (_, _, _, order, _, _))| (*order, wide.0));
+    rows.sort_unstable_by_key(|(wide, (_, _, _, order, _, _, _))| (*order, wide.0));
     let programs = rows.into_iter().map(|(wide, narrow)| {
-        let (step, retry_count, ordinal, _, crashes, Lossy(job)) = narrow;
+        let (step, retry_count, ordinal, _, crashes, Lossy(job), shared) = narrow;
         let (id, token, rev, Lossy(run_id), Lossy(jobs), program_data, job_data, outputs) = wide;
         let (Lossy(program_data), Lossy(job_data), Lossy(outputs)) =
             (program_data, job_data, outputs);
@@ -172,6 +172,7 @@ fn take(
             step: usize::try_from(step).unwrap_or(0),
             retry_count: u32::try_from(retry_count).unwrap_or(0),
             ordinal: u32::try_from(ordinal).unwrap_or(0),
+            shared_keys: shared == 1,
             suspect: crashes >= i64::from(request.suspect_from()),
             hold: None,
         }

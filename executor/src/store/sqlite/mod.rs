@@ -26,6 +26,8 @@ use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use tokio::sync::{Mutex, watch};
 
 use self::session::{DIALECT, SqliteSession, at_once};
+#[cfg(feature = "rabbitmq")]
+use super::{Adopted, Offer, Orphans, Taken};
 use super::{
     Afterwards, Batch, Bulk, ClaimRequest, Claimed, Created, Ended, Fence, Filter, Held, Hold,
     LimitedRequest, Listener, NewProgram, ProgramInfo, ProgramState, Pulse, Settled, Stats,
@@ -78,7 +80,9 @@ impl SqliteStore {
                 ),
             ));
         }
-        let texts = Arc::new(Texts::new(&DIALECT, None, &config.table));
+        let texts = Arc::new(
+            Texts::new(&DIALECT, None, &config.table).with_interop(config.interop.is_some()),
+        );
         Ok(Self {
             writer: Arc::new(Mutex::new(Some(connection::connect(&path).await?))),
             reader: Arc::new(Mutex::new(connection::connect(&path).await?)),
@@ -394,6 +398,21 @@ impl Store for SqliteStore {
 
     fn clear_unique(&self, limit: usize) -> StoreFuture<'_, usize> {
         Box::pin(self.write(async move |s| sql::create::clear_unique(s, limit).await))
+    }
+
+    #[cfg(feature = "rabbitmq")]
+    fn take_in(&self, offers: Vec<Offer>) -> StoreFuture<'_, Vec<Taken>> {
+        Box::pin(self.write(async move |s| sql::interop::take_in(s, &offers).await))
+    }
+
+    #[cfg(feature = "rabbitmq")]
+    fn announced(&self, run_ids: Vec<RunId>) -> StoreFuture<'_, ()> {
+        Box::pin(self.write(async move |s| sql::interop::announced(s, &run_ids).await))
+    }
+
+    #[cfg(feature = "rabbitmq")]
+    fn adopt(&self, orphans: Orphans, floor: i64) -> StoreFuture<'_, Adopted> {
+        Box::pin(self.write_and_ring(async move |s| sql::interop::adopt(s, &orphans, floor).await))
     }
 }
 

@@ -30,7 +30,7 @@ UPDATE {t} SET ready = 1, order_key = ?, waiting = NULL WHERE id = ?"#;
 // lease, until somebody claims.
 const PROMOTE_EXPIRED: &str = r#"
 UPDATE {t} SET ready = 1, order_key = ?, job = {job}, waiting = NULL, lease_until = NULL,
-  crashes = crashes + 1
+  available_at = COALESCE(available_at, {now_ms}), crashes = crashes + 1
 WHERE id = ?"#;
 
 const RENEW: &str = r#"UPDATE {t} SET lease_until = ? WHERE id = ?"#;

@@ -22,6 +22,7 @@ pub(super) const SCHEMA: Schema = Schema {
         migration!("2026-11-25-000004_unique"),
         migration!("2026-11-25-000005_limits"),
         migration!("2026-11-25-000006_retention"),
+        migration!("2026-11-25-000007_interop"),
         migration!("2026-11-25-000008_waits"),
         migration!("2026-11-30-000009_claims"),
     ],

@@ -31,7 +31,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     greatest: "MAX",
     // What somebody has spoilt by hand keeps its job, and is errored where it is run.
     job: "COALESCE(CASE WHEN json_valid(jobs) THEN
-            json_extract(jobs, '$[' || COALESCE(step, 0) || ']') END, job)",
+            json_extract(jobs, '$[' || {step} || ']') END, job)",
     history: "json_insert(CASE WHEN NOT json_valid(errors) THEN '[]'
                 WHEN json_type(errors) <> 'array' THEN '[]'
                 WHEN json_array_length(errors) < 20 THEN errors

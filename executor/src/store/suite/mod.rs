@@ -4,6 +4,8 @@
 
 mod bulk;
 mod claims;
+#[cfg(feature = "rabbitmq")]
+mod interop;
 mod leases;
 mod limits;
 mod outside;
@@ -15,6 +17,8 @@ mod writes;
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "rabbitmq")]
+pub(in crate::store) use self::interop::*;
 pub(in crate::store) use self::{
     bulk::*, claims::*, leases::*, limits::*, outside::*, reports::*, schedules::*, unique::*,
     waits::*, writes::*,
@@ -74,6 +78,12 @@ macro_rules! exercise {
             reports_on_a_child_let_its_parent_go_on, a_wait_that_was_taken_away_means_nothing,
             a_stopped_program_starts_nothing_to_wait_for, who_has_the_key_is_waited_for,
             stores_agree_with_the_model,
+        );
+        #[cfg(feature = "rabbitmq")]
+        $crate::store::suite::exercise!(@each $fresh:
+            a_message_brings_its_program_into_the_store, a_message_counts_before_its_confirm_does,
+            a_hand_over_gives_a_program_to_the_broker, a_taker_ends_the_claim_of_who_hands_over,
+            a_hand_over_that_was_begun_is_taken_up, only_what_the_broker_has_lost_is_adopted,
         );
     };
     (@each $fresh:path: $($test:ident),* $(,)?) => {

@@ -29,7 +29,7 @@ use self::{
     standing::{note, standings},
 };
 use super::{
-    Outcome, Session, millis, number, rows,
+    Flag, Outcome, Session, list, millis, number, rows,
     statement::{composed, sql},
 };
 use crate::{
@@ -180,7 +180,7 @@ async fn name_by_key<S: Session>(
         let ids = now.iter().map(|candidate| candidate.id).collect();
         let (places, ids) = list(ids, 0);
         let read = composed(format!(
-            "SELECT {{object}}('id', id, 'step', COALESCE(step, 0), 'jobs', CAST(jobs AS {{text}}),
+            "SELECT {{object}}('id', id, 'step', {{step}}, 'jobs', CAST(jobs AS {{text}}),
                'program_data', CAST(program_data AS {{text}}), 'job_data', CAST(job_data AS {{text}}))
              FROM {{t}} WHERE id IN ({places})"
         ));
@@ -204,14 +204,6 @@ async fn name_by_key<S: Session>(
         }
     }
     Ok(())
-}
-
-/// The places of a list, and the values for them: their number is rounded up, so that there are few
-/// different statements.
-fn list<T: Clone>(mut values: Vec<T>, none: T) -> (String, Vec<T>) {
-    let last = values.last().cloned().unwrap_or(none);
-    values.resize(values.len().next_power_of_two(), last);
-    (vec!["?"; values.len()].join(", "), values)
 }
 
 /// More of a job than that never start at one moment.
@@ -292,8 +284,8 @@ async fn take<S: Session>(
         SELECT {object}('token', token, 'rev', rev, 'run_id', COALESCE(run_id, ''),
           'jobs', CAST(jobs AS {text}), 'program_data', CAST(program_data AS {text}),
           'job_data', CAST(job_data AS {text}), 'outputs', CAST(outputs AS {text}),
-          'step', COALESCE(step, 0), 'retried', COALESCE(step_retry_count, 0),
-          'ordinal', child_ordinal)
+          'step', {step}, 'retried', COALESCE(step_retry_count, 0),
+          'ordinal', child_ordinal, 'shared_keys', COALESCE(shared_keys, 0) = 1)
         FROM {t} WHERE id = ?";
     const HOLD: &str = "
         INSERT INTO {table holds} (program, token, name, worker, held_until) VALUES (?, ?, ?, ?, ?)";
@@ -309,6 +301,7 @@ async fn take<S: Session>(
         step: usize,
         retried: u32,
         ordinal: u32,
+        shared_keys: Flag,
     }
     let mut programs = Vec::with_capacity(taken.len());
     for (job, candidate) in taken {
@@ -348,6 +341,7 @@ async fn take<S: Session>(
             step: row.step,
             retry_count: row.retried,
             ordinal: row.ordinal,
+            shared_keys: row.shared_keys.0,
             bytes: candidate.bytes,
             suspect: candidate.suspect,
             hold: Some(hold),

@@ -1,0 +1,1 @@
+ALTER TABLE {t} DROP COLUMN shared_keys, DROP COLUMN cur_step;

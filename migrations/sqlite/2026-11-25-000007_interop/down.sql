@@ -1,0 +1,2 @@
+ALTER TABLE {t} DROP COLUMN shared_keys;
+ALTER TABLE {t} DROP COLUMN cur_step;
