@@ -250,6 +250,12 @@ async fn each_key_has_a_rate_of_its_own() {
         starts.times().len() == 3 * EACH
     })
     .await;
+    // Out of one bucket they would all come 50 ms apart, but for what a busy machine delays.
+    let mut all = starts.times();
+    all.sort();
+    let close = |pair: &&[Instant]| pair[1] - pair[0] < Duration::from_millis(40);
+    let close = all.windows(2).filter(close).count();
+    assert!(close > EACH, "only {close} started beside another");
     let mut by_customer: HashMap<String, Vec<Instant>> = HashMap::new();
     for (customer, time) in starts.0.lock().expect("whole").drain(..) {
         by_customer.entry(customer).or_default().push(time);
@@ -260,7 +266,6 @@ async fn each_key_has_a_rate_of_its_own() {
         let took = (times[EACH - 1] - times[0]).as_secs_f64();
         let due = (EACH - 1) as f64 / 20.0;
         assert!(took > due * 0.95, "too fast: {took} s for {due} s");
-        assert!(took < due * 2.0, "too slow: {took} s for {due} s");
     }
     stop(working).await;
 }
