@@ -36,6 +36,9 @@ struct Options {
     /// Finished programs that are in the table before (on a server).
     #[arg(long, default_value_t = 0)]
     history: usize,
+    /// Programs that are in the table before, and scheduled over the next year.
+    #[arg(long, default_value_t = 0)]
+    scheduled: usize,
     /// The database.
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
@@ -133,11 +136,9 @@ fn round(
 ) -> executor::Result<Round> {
     // Beside the build, on a real disk: a temporary folder may be memory.
     let folder = tempfile::tempdir_in(std::env::current_exe()?.parent().unwrap_or(Path::new(".")))?;
-    let url = match (&options.url, options.store) {
-        (Some(url), _) => url.clone(),
-        (None, Store::Sqlite) => format!("sqlite:{}", folder.path().join("bench.db").display()),
-        (None, Store::Postgres) => server("EXECUTOR_TEST_POSTGRES")?,
-        (None, Store::Mysql) => server("EXECUTOR_TEST_MYSQL")?,
+    let url = match options.store {
+        Store::Sqlite => format!("sqlite:{}", folder.path().join("bench.db").display()),
+        Store::Postgres | Store::Mysql => url_of(options)?,
     };
     let table = "executor_bench";
     let (created, singly, at_once, last) = runtime.block_on(fill(&url, table, options))?;
@@ -163,6 +164,16 @@ fn round(
     })
 }
 
+/// Where the server is.
+fn url_of(options: &Options) -> executor::Result<String> {
+    match (&options.url, options.store) {
+        (Some(url), _) => Ok(url.clone()),
+        (None, Store::Postgres) => server("EXECUTOR_TEST_POSTGRES"),
+        (None, Store::Mysql) => server("EXECUTOR_TEST_MYSQL"),
+        (None, Store::Sqlite) => Err("the embedded store has no server".into()),
+    }
+}
+
 /// Creates the backlog; programs a second in bulk, one by one, and by 50 tasks at once.
 async fn fill(
     url: &str,
@@ -176,6 +187,7 @@ async fn fill(
     if options.history > 0 {
         remember(url, table, options)?;
     }
+    plan(&executor, options).await?;
     let program = || program(options.steps);
     let start = Instant::now();
     for _ in 0..SINGLY {
@@ -207,6 +219,29 @@ async fn fill(
     // All is announced, and confirmed, before it is drained.
     executor.shutdown().await;
     Ok((created, singly, at_once, last.ok_or("no program")?))
+}
+
+/// Programs that are due at some time of the next year.
+async fn plan(executor: &Executor, options: &Options) -> executor::Result<()> {
+    const AT_ONCE: usize = 50_000;
+    let apart = Duration::from_secs(365 * 24 * 3600) / u32::try_from(options.scheduled.max(1))?;
+    // Not before the drain is over.
+    let first = Duration::from_secs(3600);
+    for batch in (0..options.scheduled).step_by(AT_ONCE) {
+        let numbers = batch..(batch + AT_ONCE).min(options.scheduled);
+        let programs = numbers.map(|number| {
+            let after = first + apart * u32::try_from(number).unwrap_or(u32::MAX);
+            program(options.steps).run_after(after)
+        });
+        for created in executor.create_many(programs).await? {
+            created?;
+        }
+    }
+    match (options.scheduled, options.store) {
+        (0, _) | (_, Store::Sqlite) => Ok(()),
+        (_, Store::Postgres) => psql(&url_of(options)?, "VACUUM ANALYZE executor_bench").map(drop),
+        (_, Store::Mysql) => mysql(&url_of(options)?, "ANALYZE TABLE executor_bench"),
+    }
 }
 
 /// Programs that have finished long ago.
@@ -260,10 +295,14 @@ async fn drain(executor: Executor, url: &str, table: &str, last: &RunId) -> exec
     executor
         .work_until(async {
             // Nearly the last to be done; a cheaper question than whether all are.
-            while !has_ended(&look, last).await || unfinished(&look).await {
+            loop {
+                // The question takes its time where many are scheduled.
+                elapsed = start.elapsed();
+                if has_ended(&look, last).await && !unfinished(&look).await {
+                    break;
+                }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            elapsed = start.elapsed();
         })
         .await?;
     println!("{} {}", elapsed.as_secs_f64(), peak_kib("self"));
@@ -277,7 +316,6 @@ async fn has_ended(executor: &Executor, run_id: &RunId) -> bool {
 
 async fn unfinished(executor: &Executor) -> bool {
     let states = [
-        ProgramState::Scheduled,
         ProgramState::Available,
         ProgramState::Running,
         ProgramState::Waiting,

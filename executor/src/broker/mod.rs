@@ -126,15 +126,23 @@ pub(crate) type BrokerFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>
 pub(crate) type HandingOver<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 pub(crate) type Prepared<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
+#[cfg(feature = "rabbitmq")]
 pub(crate) type Looking<'a> = Pin<Box<dyn Future<Output = Result<Vec<QueueLook>>> + Send + 'a>>;
 
 /// What there is in a queue of a broker's.
+#[cfg(feature = "rabbitmq")]
 #[derive(Clone, Debug)]
 pub(crate) struct QueueLook {
     /// As the broker names it.
     pub(crate) name: String,
-    pub(crate) is_there: bool,
-    /// Those that nobody holds.
+    /// `None`: it is not there.
+    pub(crate) holds: Option<QueueHolds>,
+}
+
+#[cfg(feature = "rabbitmq")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueHolds {
+    /// Those that no consumer has.
     pub(crate) messages: u32,
     pub(crate) consumers: u32,
 }
@@ -165,7 +173,8 @@ pub(crate) trait Broker: Send + Sync + 'static {
     /// Waits until all is told that was announced, and not for long.
     fn flush(&self) -> BrokerFuture<'_>;
 
-    /// What there is in its queues for these of the store's; of one that is not there, nothing.
+    /// What there is in its queues for these of the store's.
+    #[cfg(feature = "rabbitmq")]
     fn look<'a>(&'a self, queues: &'a [String]) -> Looking<'a> {
         let _ = queues;
         Box::pin(std::future::ready(Ok(Vec::new())))

@@ -1,7 +1,5 @@
 //! `doctor`: whether all that programs need is there, and what is easily forgotten.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::{
@@ -43,9 +41,11 @@ impl Doctor {
     pub(super) async fn perform(self, executor: Executor) -> Result<()> {
         let mut findings = vec![store(&executor), workers(&executor).await];
         findings.extend(paused(&executor).await?);
-        findings.extend(broker(&executor).await);
         #[cfg(feature = "rabbitmq")]
-        findings.extend(interop::findings(&executor).await?);
+        {
+            findings.extend(rabbitmq::queues(&executor).await);
+            findings.extend(rabbitmq::interop(&executor).await?);
+        }
         if self.json {
             print_json(&findings)?;
         } else {
@@ -120,43 +120,48 @@ async fn paused(executor: &Executor) -> Result<Vec<Finding>> {
     Ok(paused.map(finding).collect())
 }
 
-async fn broker(executor: &Executor) -> Vec<Finding> {
-    let config = &executor.inner().config;
-    let Some(url) = &config.amqp_url else {
-        return Vec::new();
-    };
-    let finding = |verdict, text| Finding {
-        verdict,
-        about: "RabbitMQ",
-        text,
-    };
-    match executor.inner().broker.look(&config.worker.queues).await {
-        Err(error) => vec![finding(Verdict::Wrong, error.to_string())],
-        Ok(queues) => {
-            let queues = queues.iter().map(|queue| {
-                let (name, messages, consumers) = (&queue.name, queue.messages, queue.consumers);
-                let text = match queue.is_there {
-                    true => format!("{name}: {messages} messages, {consumers} consumers"),
-                    false => format!("{name}: not there yet; workers make it"),
-                };
-                finding(Verdict::Ok, text)
-            });
-            let there = finding(Verdict::Ok, url.to_string());
-            std::iter::once(there).chain(queues).collect()
-        }
-    }
-}
-
-/// What only those need to know who share programs with program-executor.
 #[cfg(feature = "rabbitmq")]
-mod interop {
-    use super::{Duration, Executor, Finding, Result, Verdict};
-    use crate::{handle::Adopt, job::Registry};
+mod rabbitmq {
+    use std::time::Duration;
+
+    use super::{Executor, Finding, Result, Verdict};
+    use crate::{broker::QueueHolds, handle::Adopt, job::Registry};
 
     /// How long nothing has happened to a program that may be lost.
     const LONG: Duration = Duration::from_secs(3600);
 
-    pub(super) async fn findings(executor: &Executor) -> Result<Vec<Finding>> {
+    pub(super) async fn queues(executor: &Executor) -> Vec<Finding> {
+        let config = &executor.inner().config;
+        let Some(url) = &config.amqp_url else {
+            return Vec::new();
+        };
+        let finding = |verdict, text| Finding {
+            verdict,
+            about: "RabbitMQ",
+            text,
+        };
+        match executor.inner().broker.look(&config.worker.queues).await {
+            Err(error) => vec![finding(Verdict::Wrong, error.to_string())],
+            Ok(queues) => {
+                let queues = queues.iter().map(|queue| {
+                    let name = &queue.name;
+                    let text = match queue.holds {
+                        Some(QueueHolds {
+                            messages,
+                            consumers,
+                        }) => format!("{name}: {messages} messages, {consumers} consumers"),
+                        None => format!("{name}: not there yet; workers make it"),
+                    };
+                    finding(Verdict::Ok, text)
+                });
+                let there = finding(Verdict::Ok, url.to_string());
+                std::iter::once(there).chain(queues).collect()
+            }
+        }
+    }
+
+    /// What only those need to know who share programs with program-executor.
+    pub(super) async fn interop(executor: &Executor) -> Result<Vec<Finding>> {
         if executor.inner().config.interop.is_none() {
             return Ok(Vec::new());
         }

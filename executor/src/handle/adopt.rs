@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Executor;
 use crate::{
-    broker::QueueLook,
+    broker::{QueueHolds, QueueLook},
     error::{Error, ErrorKind, Result},
     store::Orphans,
 };
@@ -118,12 +118,14 @@ impl Executor {
 
 /// Whether no program can be under way through this queue outside our own workers.
 fn quiet(queue: &QueueLook, own: usize) -> Result<()> {
-    let QueueLook {
-        name,
+    let QueueLook { name, holds } = queue;
+    let Some(QueueHolds {
         messages,
         consumers,
-        ..
-    } = queue;
+    }) = holds
+    else {
+        return Ok(());
+    };
     let refuse = |text: String| Err(Error::new(ErrorKind::Conflict, text));
     if *messages > 0 {
         return refuse(format!(

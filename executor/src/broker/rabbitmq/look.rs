@@ -4,7 +4,7 @@ use lapin::{Connection, ErrorKind as Kind, options::QueueDeclareOptions, types::
 
 use super::{queues::Names, wire::Wire};
 use crate::{
-    broker::QueueLook,
+    broker::{QueueHolds, QueueLook},
     error::{Error, ErrorKind, Result},
 };
 
@@ -35,18 +35,16 @@ async fn look_at(connection: &Connection, name: String) -> Result<QueueLook> {
     };
     match asked.await {
         Ok(queue) => Ok(QueueLook {
-            is_there: true,
-            messages: queue.message_count(),
-            consumers: queue.consumer_count(),
             name,
+            holds: Some(QueueHolds {
+                messages: queue.message_count(),
+                consumers: queue.consumer_count(),
+            }),
         }),
         Err(error) => match error.kind() {
-            Kind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND => Ok(QueueLook {
-                name,
-                is_there: false,
-                messages: 0,
-                consumers: 0,
-            }),
+            Kind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND => {
+                Ok(QueueLook { name, holds: None })
+            }
             _ => {
                 let message = format!("the queue {name:?} can't be looked at");
                 Err(Error::with_source(ErrorKind::Store, message, error))

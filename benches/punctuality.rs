@@ -1,0 +1,100 @@
+//! How late scheduled programs start: the time between when one is due and the first line of its job.
+//!
+//! `cargo bench -p executor-benches --bench punctuality -- --store postgres`
+#![allow(clippy::print_stdout, reason = "a line is what it is for")]
+
+#[allow(dead_code, reason = "not every benchmark uses all of it")]
+mod place;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use clap::Parser;
+use executor::prelude::*;
+
+use self::place::{Store, clear, server};
+
+#[derive(Parser)]
+struct Options {
+    #[arg(long, default_value_t = 500)]
+    programs: u32,
+    /// Over so many seconds they become due, at times that are spread evenly.
+    #[arg(long, default_value_t = 30)]
+    seconds: u32,
+    /// The database.
+    #[arg(long, value_enum, default_value_t = Store::Sqlite)]
+    store: Store,
+    /// Passed by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How late each was.
+#[derive(Default)]
+struct Starts {
+    late: Mutex<Vec<Duration>>,
+    number: AtomicUsize,
+}
+
+#[job]
+async fn start(starts: State<Arc<Starts>>, due: SystemTime) -> Result<(), JobError> {
+    let late = SystemTime::now().duration_since(due).unwrap_or_default();
+    starts.late.lock().map_err(|e| e.to_string())?.push(late);
+    starts.number.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> executor::Result<()> {
+    let options = Options::parse();
+    let folder = tempfile::tempdir_in(std::env::current_exe()?.parent().unwrap_or(Path::new(".")))?;
+    let url = match options.store {
+        Store::Sqlite => format!("sqlite:{}", folder.path().join("bench.db").display()),
+        Store::Postgres => server("EXECUTOR_TEST_POSTGRES")?,
+        Store::Mysql => server("EXECUTOR_TEST_MYSQL")?,
+    };
+    let table = "executor_bench";
+    clear(&url, table, options.store)?;
+    let starts = Arc::new(Starts::default());
+    let executor = executor::builder()
+        .database_url(&url)
+        .table(table)
+        .state(Arc::clone(&starts))
+        .connect()
+        .await?;
+    let apart = Duration::from_secs(options.seconds.into()) / options.programs;
+    let first = SystemTime::now() + Duration::from_secs(2);
+    let programs = (0..options.programs).map(|number| {
+        let due = first + apart * number;
+        Start { due }.run_at(due)
+    });
+    for created in executor.create_many(programs).await? {
+        created?;
+    }
+    let all = options.programs as usize;
+    executor
+        .work_until(async {
+            while starts.number.load(Ordering::SeqCst) < all {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await?;
+    let mut late = starts.late.lock().map_err(|e| e.to_string())?.clone();
+    late.sort();
+    let at = |part: f64| late[((late.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
+    println!(
+        "{:?}: {} programs, late by p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms",
+        options.store,
+        late.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+    Ok(())
+}
