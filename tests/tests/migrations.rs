@@ -1,5 +1,7 @@
 //! The tables: made at first use, taken over from program-executor, and never harmed.
 
+use std::time::Duration;
+
 use executor::{ErrorKind, ProgramState, RunId, prelude::*};
 use executor_tests::{Fresh, Store, Working, ended};
 
@@ -13,7 +15,7 @@ fn program_executors(store: Store) -> String {
     let table = match store {
         Store::Sqlite => {
             "CREATE TABLE programs (id integer not null primary key autoincrement,
-               run_id varchar(255), jobs json not null, step integer default 0,
+               run_id varchar(255), jobs json not null, step integer,
                finished_at datetime, errored_at datetime, error_message varchar(255),
                step_retry_count integer default 0, job_data json default '{}',
                program_data json default '{}',
@@ -23,7 +25,7 @@ fn program_executors(store: Store) -> String {
         }
         Store::Postgres => {
             "CREATE TABLE programs (id serial primary key, run_id varchar(255),
-               jobs jsonb not null, step integer default '0', finished_at timestamptz,
+               jobs jsonb not null, step integer, finished_at timestamptz,
                errored_at timestamptz, error_message varchar(255),
                step_retry_count integer default '0', job_data jsonb default '{}',
                program_data jsonb default '{}',
@@ -33,7 +35,7 @@ fn program_executors(store: Store) -> String {
         }
         Store::MySql => {
             "CREATE TABLE programs (id int unsigned not null auto_increment primary key,
-               run_id varchar(255), jobs json not null, step int default '0',
+               run_id varchar(255), jobs json not null, step int,
                finished_at timestamp null, errored_at timestamp null, error_message varchar(255),
                step_retry_count int default '0', job_data json, program_data json,
                created_at timestamp not null default CURRENT_TIMESTAMP,
@@ -93,6 +95,12 @@ async fn a_table_of_program_executor_is_taken_over_in_place() {
     let ours = FirstJob.create(&executor).await.expect("created");
     assert_eq!(ended(&executor, &ours).await.state, ProgramState::Finished);
     assert_eq!(get("3").await.step, 0);
+    // They count from what is there, and their column has no default.
+    let later = FirstJob.run_after(Duration::from_secs(3600));
+    let later = later.create(&executor).await.expect("created");
+    let of = format!("programs WHERE run_id = '{later}'");
+    assert_eq!(fresh.value("step", &of).as_deref(), Some("0"));
+    assert_eq!(fresh.value("step_retry_count", &of).as_deref(), Some("0"));
     // Its workers go on inserting, with the columns that they know.
     fresh.sql("INSERT INTO programs (run_id, jobs) VALUES ('4', '[\"first_job\"]')");
     assert_eq!(get("4").await.step, 0);

@@ -11,7 +11,8 @@ use crate::{
 /// Take over programs shared with program-executor whose messages are lost
 ///
 /// Its queues do not survive a restart of RabbitMQ, and a row does not show whether its message is lost. So it
-/// is refused while the queues hold messages, or somebody hears them.
+/// is refused while the queues hold messages, or somebody hears them. Where several of its queues share the table,
+/// EXECUTOR_QUEUE has to name all of them.
 #[derive(clap::Args)]
 pub(super) struct Adopt {
     /// Those that nothing has happened to for so long, like 12h: longer than their jobs take

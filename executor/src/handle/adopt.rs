@@ -60,7 +60,8 @@ impl Executor {
     /// more. They go on from the step at which they are. How many they were.
     ///
     /// It can't be seen of a program whether its message is lost or somebody is at it. So the queues have to
-    /// be empty, and without consumers of program-executor's.
+    /// be empty, and without consumers of program-executor's; where several of them share the table, all have to
+    /// be among the queues of this handle.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -135,7 +136,7 @@ fn quiet(queue: &QueueLook, own: usize) -> Result<()> {
     }
     if usize::try_from(*consumers).unwrap_or(usize::MAX) > own {
         return refuse(format!(
-            "{consumers} consumers hear the queue {name:?}, and may be at its programs; stop the workers of \
+            "the queue {name:?} is heard by {consumers}, who may be at its programs; stop the workers of \
              program-executor{}",
             if own == 0 {
                 ", and then either Executor's as well, or say that those that are left are Executor's \

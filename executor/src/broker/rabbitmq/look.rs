@@ -2,18 +2,26 @@
 
 use lapin::{Connection, ErrorKind as Kind, options::QueueDeclareOptions, types::FieldTable};
 
-use super::{queues::Names, wire::Wire};
+use super::{
+    queues::{self, Names},
+    wire::Wire,
+};
 use crate::{
     broker::{QueueHolds, QueueLook},
     error::{Error, ErrorKind, Result},
 };
 
 /// Looks at the queues that these names of the store's stand for, on a connection of its own. None is made.
-pub(super) async fn look(wire: &Wire, names: &Names, queues: &[String]) -> Result<Vec<QueueLook>> {
+pub(super) async fn look(wire: &Wire, names: &Names, of: &[String]) -> Result<Vec<QueueLook>> {
     let connection = wire.connect("executor, looking at queues").await?;
     let mut looks = Vec::new();
-    for name in names.all(queues) {
-        looks.push(look_at(&connection, name).await?);
+    for (name, sort) in names.all(of) {
+        let look = look_at(&connection, name).await?;
+        if look.holds.is_some() {
+            // Of one that is there, this asks only whether it is of our kind.
+            queues::declare(&connection, &look.name, sort).await?;
+        }
+        looks.push(look);
     }
     // It was good for all that it was for.
     let _ = connection.close(200, "looked".into()).await;

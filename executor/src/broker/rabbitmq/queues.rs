@@ -68,14 +68,16 @@ impl Names {
         names
     }
 
-    /// The names of all queues that belong to these.
-    pub(super) fn all(&self, queues: &[String]) -> Vec<String> {
+    /// All queues that belong to these.
+    pub(super) fn all(&self, queues: &[String]) -> Vec<(String, Sort)> {
         if self.are_shared() {
             let names = self.shared(queues).into_iter();
-            return names.flat_map(|name| [Self::retry(&name), name]).collect();
+            let two = |name: String| [(Self::retry(&name), Sort::Retry), (name, Sort::Shared)];
+            return names.flat_map(two).collect();
         }
         let names = queues.iter().map(|queue| self.of(queue));
-        names.flat_map(|name| [Self::dead(&name), name]).collect()
+        let two = |name: String| [(Self::dead(&name), Sort::Dead), (name, Sort::Programs)];
+        names.flat_map(two).collect()
     }
 
     /// Where its messages wait for a second.
@@ -188,6 +190,16 @@ async fn declare_on(channel: &Channel, name: &str, sort: Sort) -> lapin::Result<
     let arguments = sort.arguments(name);
     let declared = channel.queue_declare(ShortString::from(name), options, arguments);
     declared.await.map(drop)
+}
+
+/// How many consumers a queue has that is there.
+pub(super) async fn consumers(channel: &Channel, name: &str) -> lapin::Result<u32> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let asked = channel.queue_declare(name.into(), passive, FieldTable::default());
+    Ok(asked.await?.consumer_count())
 }
 
 fn explain(name: &str, sort: Sort, error: lapin::Error) -> Error {

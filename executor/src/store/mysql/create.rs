@@ -117,9 +117,9 @@ async fn there<S: Session>(s: &mut S, programs: &[&NewProgram]) -> Outcome<HashS
 fn all(rows: &[Row<'_>]) -> Statement<'static> {
     const INSERT: &str = "
         INSERT INTO {t} (run_id, name, queue, jobs, job, program_data, job_data, attributes, priority,
-          unique_key, retry_after, parent_run_id, available_at, order_key, ready)
+          unique_key, retry_after, parent_run_id, available_at, order_key, ready, step, step_retry_count)
         SELECT run_id, name, queue, jobs, job, program_data, job_data, attributes, priority, unique_key,
-          retry_after, parent, at, at + priority * 60000, at <= {now_ms}
+          retry_after, parent, at, at + priority * 60000, at <= {now_ms}, 0, 0
         FROM (
           SELECT w.*, COALESCE(w.due, {now_ms} + w.after) AS at
           FROM JSON_TABLE(?, '$[*]' COLUMNS (

@@ -15,11 +15,12 @@ macro_rules! insert {
     ($where:literal, $order:literal) => {
         concat!(
             "INSERT INTO {t} (run_id, name, queue, jobs, job, program_data, job_data, attributes,
-               priority, unique_key, retry_after, parent_run_id, available_at, order_key, ready)
+               priority, unique_key, retry_after, parent_run_id, available_at, order_key, ready,
+               step, step_retry_count)
              SELECT w.run_id, w.name, w.queue, w.jobs::jsonb, w.job, w.program_data::jsonb,
                w.job_data::jsonb, w.attributes::jsonb, w.priority, w.unique_key, w.retry_after,
                w.parent, due.at, due.at + w.priority * 60000,
-               CASE WHEN due.at <= {now_ms} THEN 1 ELSE 0 END
+               CASE WHEN due.at <= {now_ms} THEN 1 ELSE 0 END, 0, 0
              FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                AS w (run_id, name, queue, jobs, job, program_data, job_data, attributes, priority,
                  unique_key, retry_after, parent, at, after)

@@ -26,8 +26,8 @@ pub(super) fn create(
 const INSERT: &str = "
 INSERT INTO {t} (run_id, name, queue, jobs, job, program_data, job_data, attributes,
   ready, order_key, priority, available_at, unique_key, retry_after, parent_run_id,
-  created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {now}, {now})
+  step, step_retry_count, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, {now}, {now})
 ON CONFLICT DO NOTHING";
 
 fn insert(s: &mut SqliteSession<'_>, new: &NewProgram) -> Outcome<Result<Created>> {

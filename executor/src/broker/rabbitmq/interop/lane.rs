@@ -1,6 +1,6 @@
 //! Hears a queue whose messages name programs.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::BoxFuture};
 use lapin::{
@@ -11,6 +11,7 @@ use lapin::{
     },
     types::FieldTable,
 };
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     inbox::{Inbox, Verdict},
@@ -25,6 +26,12 @@ use crate::{
     error::Result,
     job::Registry,
 };
+
+/// So many messages for others are passed on within this time before the worker steps aside.
+const POLITE: u32 = 4;
+const WINDOW: Duration = Duration::from_secs(1);
+/// How long the queue is left to others then.
+const ASIDE: Duration = Duration::from_millis(500);
 
 /// Ears for messages that name programs.
 pub(in crate::broker::rabbitmq) struct InteropEars {
@@ -66,16 +73,31 @@ impl InteropEars {
             .basic_qos(self.prefetch, BasicQosOptions::default())
             .await?;
         self.inbox.begin(lane);
+        let mut foreign = Foreign::default();
         loop {
             while !self.inbox.wanted() {
                 self.inbox.passed(lane).await;
             }
-            self.consume(&channel, lane, name).await?;
+            self.consume(&channel, lane, name, &mut foreign).await?;
+            if foreign.steps_aside(Instant::now()) {
+                let end = Instant::now() + ASIDE;
+                while timeout_at(end, self.inbox.passed(lane)).await.is_ok() {
+                    self.settle(&channel, lane).await?;
+                }
+                let company = queues::consumers(&channel, name).await? > 0;
+                foreign.begin(Instant::now(), company);
+            }
         }
     }
 
-    /// Takes messages until the worker wants no more.
-    async fn consume(&self, channel: &Channel, lane: usize, name: &str) -> Result<()> {
+    /// Takes messages until the worker wants no more, or leaves the queue to others for a moment.
+    async fn consume(
+        &self,
+        channel: &Channel,
+        lane: usize,
+        name: &str,
+        foreign: &mut Foreign,
+    ) -> Result<()> {
         let options = BasicConsumeOptions::default();
         let mut messages = channel
             .basic_consume(name.into(), "".into(), options, FieldTable::default())
@@ -89,8 +111,10 @@ impl InteropEars {
                     Some(message) => {
                         let message = message?;
                         let tag = message.delivery_tag;
-                        if let Some(verdict) = self.take(message, lane, name) {
-                            settle(channel, tag, verdict).await?;
+                        match self.take(message, lane, name) {
+                            None => {}
+                            Some(Verdict::Later) => settle(channel, tag, foreign.verdict(Instant::now())).await?,
+                            Some(verdict) => settle(channel, tag, verdict).await?,
                         }
                     }
                     None if cancelled => break,
@@ -99,7 +123,7 @@ impl InteropEars {
                 () = self.inbox.passed(lane) => {}
             }
             self.settle(channel, lane).await?;
-            if !cancelled && !self.inbox.wanted() {
+            if !cancelled && (!self.inbox.wanted() || foreign.steps_aside(Instant::now())) {
                 cancelled = true;
                 // What is on its way comes before the end of the messages.
                 channel
@@ -138,6 +162,53 @@ impl InteropEars {
     }
 }
 
+/// Messages for jobs that this worker lacks. They come again after a second, and where there are many of them,
+/// those whose jobs they are would mostly find the queue empty: so after some of them the worker puts the
+/// others back and leaves the queue alone for a moment, as long as somebody else hears it.
+struct Foreign {
+    since: Instant,
+    met: u32,
+    /// Whether somebody else hears the queue, as far as is known.
+    company: bool,
+}
+
+impl Default for Foreign {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            met: 0,
+            company: true,
+        }
+    }
+}
+
+impl Foreign {
+    /// What becomes of the next one.
+    fn verdict(&mut self, now: Instant) -> Verdict {
+        if now - self.since >= WINDOW && self.met <= POLITE {
+            self.begin(now, self.company);
+        }
+        self.met += 1;
+        match self.company && self.steps_aside(now) {
+            true => Verdict::Return,
+            false => Verdict::Later,
+        }
+    }
+
+    /// Whether it was enough of them. Without company it is time to look whether there is some again.
+    fn steps_aside(&self, now: Instant) -> bool {
+        self.met > POLITE && (self.company || now - self.since >= WINDOW)
+    }
+
+    fn begin(&mut self, now: Instant, company: bool) {
+        *self = Self {
+            since: now,
+            met: 0,
+            company,
+        };
+    }
+}
+
 async fn settle(channel: &Channel, tag: u64, verdict: Verdict) -> Result<()> {
     let back = |requeue| BasicNackOptions {
         requeue,
@@ -150,4 +221,39 @@ async fn settle(channel: &Channel, tag: u64, verdict: Verdict) -> Result<()> {
         Verdict::Return => channel.basic_nack(tag, back(true)).await?,
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_in_company_are_messages_left_to_others() {
+        let mut foreign = Foreign::default();
+        let now = foreign.since;
+        for _ in 0..POLITE {
+            assert_eq!(foreign.verdict(now), Verdict::Later);
+            assert!(!foreign.steps_aside(now));
+        }
+        assert_eq!(foreign.verdict(now), Verdict::Return);
+        assert!(foreign.steps_aside(now));
+        foreign.begin(now, false);
+        for _ in 0..100 {
+            assert_eq!(foreign.verdict(now), Verdict::Later);
+        }
+        assert!(!foreign.steps_aside(now));
+        // It is looked now and then whether somebody has come.
+        assert!(foreign.steps_aside(now + WINDOW));
+    }
+
+    #[test]
+    fn a_few_now_and_then_are_passed_on() {
+        let mut foreign = Foreign::default();
+        let mut now = foreign.since;
+        for _ in 0..100 {
+            assert_eq!(foreign.verdict(now), Verdict::Later);
+            assert!(!foreign.steps_aside(now));
+            now += WINDOW / POLITE;
+        }
+    }
 }
