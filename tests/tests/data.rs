@@ -332,6 +332,26 @@ async fn many_are_created_at_once_each_with_its_result() {
 }
 
 #[tokio::test]
+async fn a_job_of_other_workers_waits_for_them() {
+    let fresh = Fresh::new();
+    let executor = fresh.builder().connect().await.expect("connected");
+    let program = DynProgram::new(())
+        .then(Shift { by: 1 })
+        .then_external("elsewhere", &json!({"any": 1}))
+        .then(Shift { by: 1 });
+    let run_id = program.create(&executor).await.expect("created");
+    let working = Working::start(&executor);
+    until("our part is done", async || {
+        let program = executor.get(&run_id).await.expect("read").expect("there");
+        program.step == 1 && program.state == ProgramState::Available
+    })
+    .await;
+    let program = executor.get(&run_id).await.expect("read").expect("there");
+    assert_eq!(program.job_data["elsewhere"]["any"], 1);
+    working.stop().await;
+}
+
+#[tokio::test]
 async fn a_handle_can_stop_its_workers() {
     let fresh = Fresh::new();
     let executor = fresh.builder().connect().await.expect("connected");

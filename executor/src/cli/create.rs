@@ -15,6 +15,9 @@ pub(super) struct Create {
     /// The names of its jobs, in order
     #[arg(long, required = true, value_name = "NAMES", value_delimiter = ',')]
     jobs: Vec<String>,
+    /// Those of its jobs that other workers have and this application lacks; nothing of them is checked
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    external: Vec<String>,
     /// The data that all its jobs can read: JSON, @file, or - for stdin
     #[arg(long, value_name = "JSON", value_parser = Json::parse)]
     program_data: Option<Json>,
@@ -50,7 +53,9 @@ impl Create {
                 ));
             }
         };
-        let mut program = DynProgram::from_json(&self.jobs, &program_data, &job_data)?;
+        let (jobs, external) = (&self.jobs, &self.external);
+        let mut program =
+            DynProgram::from_json_and_external(jobs, &program_data, &job_data, external)?;
         if let Some(name) = self.name {
             program = program.named(name);
         }

@@ -106,13 +106,37 @@ impl DynProgram {
         program_data: &Value,
         job_data: &Map<String, Value>,
     ) -> Result<Self> {
+        Self::from_json_and_external(jobs, program_data, job_data, &[])
+    }
+
+    /// The same, where other workers have some of these jobs, and this process may lack them.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json), or an external job that the program does not have.
+    pub(crate) fn from_json_and_external(
+        jobs: &[String],
+        program_data: &Value,
+        job_data: &Map<String, Value>,
+        external: &[String],
+    ) -> Result<Self> {
+        if let Some(stray) = external.iter().find(|name| !jobs.contains(name)) {
+            let hint = suggest::hint(stray, jobs.iter().map(String::as_str));
+            return Err(Error::new(
+                ErrorKind::InvalidProgram,
+                format!("{stray:?} is external, and no job of this program{hint}"),
+            ));
+        }
         let mut program = Self::new(program_data);
         let mut keys = HashSet::new();
         let mut runs = Runs::default();
         let empty = Value::Object(Map::new());
         for name in jobs {
             let key = runs.key(name).into_owned();
-            program = program.then_named(name.clone(), job_data.get(&key).unwrap_or(&empty));
+            let data = job_data.get(&key).unwrap_or(&empty);
+            program = match external.contains(name) {
+                true => program.then_external(name.clone(), data),
+                false => program.then_named(name.clone(), data),
+            };
             keys.insert(key);
         }
         if program.jobs.is_empty() {
