@@ -46,6 +46,43 @@ pub(crate) async fn slow(ctx: Context, millis: u64) -> Result<(), JobError> {
     Ok(())
 }
 
+/// Runs until a file is there.
+#[job]
+pub(crate) async fn hold(ctx: Context, lane: u32, file: String) -> Result<(), JobError> {
+    note("begin", &ctx, lane);
+    while !Path::new(&file).exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    note("end", &ctx, lane);
+    Ok(())
+}
+
+/// Comes a second time after a snooze, and a third time after an error; two run in a worker.
+#[job(concurrency = 2, retry(max = 3, backoff = "10ms"))]
+pub(crate) async fn restless(
+    ctx: Context,
+    lane: u32,
+    mut turn: Saved<u32>,
+) -> Result<(), JobError> {
+    note("begin", &ctx, lane);
+    turn.set(*turn + 1).await?;
+    note("end", &ctx, lane);
+    match *turn {
+        1 => Err(JobError::snooze(Duration::from_millis(10))),
+        2 => Err(JobError::retry("once more")),
+        _ => Ok(()),
+    }
+}
+
+/// Three of it run in all workers.
+#[job(concurrency_global = 3)]
+pub(crate) async fn bounded(ctx: Context, lane: u32) -> Result<(), JobError> {
+    note("begin", &ctx, lane);
+    tokio::task::yield_now().await;
+    note("end", &ctx, lane);
+    Ok(())
+}
+
 /// Ends when the process that runs it is asked to let it go, and only there.
 #[job]
 pub(crate) async fn stay(ctx: Context) -> Result<(), JobError> {

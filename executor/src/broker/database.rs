@@ -1,9 +1,12 @@
 //! The store as its own broker: whoever writes something that is due rings its bell.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Announcement, Ask, Broker, BrokerFuture, By, Ear};
-use crate::store::{Listener, Store, WorkerRecord};
+use crate::{
+    config::Share,
+    store::{Listener, Store, WorkerRecord},
+};
 
 pub(super) struct Database;
 
@@ -21,27 +24,31 @@ impl Broker for Database {
     fn ear<'a>(&self, store: &'a dyn Store, worker: &WorkerRecord) -> Box<dyn Ear + 'a> {
         Box::new(Bell {
             listener: store.listener(),
-            queues: worker.queues.clone(),
+            shares: worker.shares.clone(),
         })
     }
 }
 
 struct Bell<'a> {
     listener: Box<dyn Listener + 'a>,
-    queues: Vec<String>,
+    shares: Vec<Share>,
 }
 
 impl Ear for Bell<'_> {
-    fn ask(&mut self, free: usize, _due: bool) -> Option<Ask> {
+    fn ask(&mut self, free: &[usize], _due: bool) -> Option<Ask> {
         self.listener.mark();
+        let with_slots = self.shares.iter().zip(free).filter(|(_, free)| **free > 0);
+        let shares = with_slots.map(|(share, free)| Share {
+            queues: Arc::clone(&share.queues),
+            slots: *free,
+        });
         Some(Ask {
-            queues: self.queues.clone(),
-            slots: free,
+            shares: shares.collect(),
             by: By::Store,
         })
     }
 
-    fn answered(&mut self, _: &Ask, _taken: usize, _more: bool) {}
+    fn answered(&mut self, _: &Ask, _taken: &[usize], _more: bool) {}
 
     fn full(&mut self) -> BrokerFuture<'_> {
         Box::pin(std::future::pending())

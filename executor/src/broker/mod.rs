@@ -15,7 +15,7 @@ mod suite;
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
-    config::{Config, DEFAULT_QUEUE},
+    config::{Config, DEFAULT_QUEUE, Share},
     error::Result,
     program::Start,
     run_id::RunId,
@@ -186,9 +186,10 @@ pub(crate) trait Broker: Send + Sync + 'static {
 
 /// What a worker hears: what its next claim may take, and when that is.
 pub(crate) trait Ear: Send {
-    /// What the next claim may take, of so many free slots; `None`: there is nothing to claim for.
-    /// `due`: something has become due by itself. What is heard from here on counts for the claim after it.
-    fn ask(&mut self, free: usize, due: bool) -> Option<Ask>;
+    /// What the next claim may take, of the slots that each of the worker's shares has free; `None`: there is
+    /// nothing to claim for. `due`: something has become due by itself. What is heard from here on counts for
+    /// the claim after it.
+    fn ask(&mut self, free: &[usize], due: bool) -> Option<Ask>;
 
     /// What is to be done before the claim.
     fn prepare<'s>(&'s mut self, ask: &'s Ask) -> Prepared<'s> {
@@ -196,8 +197,9 @@ pub(crate) trait Ear: Send {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// What the claim came to that was made for this; not called for one that has failed.
-    fn answered(&mut self, ask: &Ask, taken: usize, more: bool);
+    /// What the claim came to that was made for this, share by share, and whether more was due of those that it
+    /// has not filled; not called for one that has failed.
+    fn answered(&mut self, ask: &Ask, taken: &[usize], more: bool);
 
     /// No slot is free for as long as this is waited for. Never ends.
     fn full(&mut self) -> BrokerFuture<'_>;
@@ -212,11 +214,16 @@ pub(crate) trait Ear: Send {
 /// What a claim may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ask {
-    /// Of which queues, and so many.
-    pub(crate) queues: Vec<String>,
-    pub(crate) slots: usize,
+    /// Of which queues, and how many of those that share slots.
+    pub(crate) shares: Vec<Share>,
     /// By permits, or whatever there is.
     pub(crate) by: By,
+}
+
+impl Ask {
+    pub(crate) fn slots(&self) -> usize {
+        self.shares.iter().map(|share| share.slots).sum()
+    }
 }
 
 /// Why a claim is made.

@@ -140,7 +140,8 @@ mod rabbitmq {
             about: "RabbitMQ",
             text,
         };
-        match executor.inner().broker.look(&config.worker.queues).await {
+        let queues: Vec<String> = config.worker.names().collect();
+        match executor.inner().broker.look(&queues).await {
             Err(error) => vec![finding(Verdict::Wrong, error.to_string())],
             Ok(queues) => {
                 let queues = queues.iter().map(|queue| {

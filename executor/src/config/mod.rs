@@ -1,13 +1,15 @@
 //! The settings, from the environment and the builder.
 
 mod address;
+mod queues;
 mod retention;
 mod table;
 
-use std::{str::FromStr, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 pub(crate) use self::{
     address::{AmqpUrl, DatabaseUrl, Scheme},
+    queues::{Share, Worked},
     retention::{Keep, Retention, keep},
     table::TableName,
 };
@@ -38,8 +40,11 @@ pub(crate) struct Config {
 /// How a worker works.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerConfig {
-    pub(crate) queues: Vec<String>,
+    pub(crate) queues: Vec<Worked>,
+    /// The slots of the queues that have none of their own.
     pub(crate) slots: usize,
+    /// What the program gives single queues; it wins over their list.
+    pub(crate) slots_of: BTreeMap<String, usize>,
     /// How long a claim holds without a heartbeat; heartbeats come at a third of it.
     pub(crate) lease: Duration,
     /// How long running jobs may go on after the worker is told to stop.
@@ -116,8 +121,9 @@ impl Default for Config {
             amqp_prefix: None,
             interop: None,
             worker: WorkerConfig {
-                queues: vec![DEFAULT_QUEUE.to_owned()],
+                queues: vec![Worked::from(DEFAULT_QUEUE.to_owned())],
                 slots: 50,
+                slots_of: BTreeMap::new(),
                 lease: Duration::from_secs(15),
                 shutdown_grace: Duration::from_secs(30),
                 cancel_grace: Duration::from_secs(5),
@@ -173,11 +179,7 @@ impl Config {
         })?;
         let worker = &mut config.worker;
         set("EXECUTOR_QUEUE", &mut |v| {
-            worker.queues = v
-                .split(',')
-                .map(|q| q.trim().to_owned())
-                .filter(|q| !q.is_empty())
-                .collect();
+            worker.queues = queues::read(v.split(','))?;
             Ok(())
         })?;
         set("EXECUTOR_SLOTS", &mut |v| {
@@ -216,11 +218,15 @@ impl Config {
     }
 
     /// What follows from the settings: rows of program-executor's are in the queue `default`, whatever
-    /// RabbitMQ's queue is named.
+    /// RabbitMQ's queue is named, and share its slots.
     pub(crate) fn complete(&mut self) {
         let queues = &mut self.worker.queues;
-        if self.interop.is_some() && !queues.iter().any(|queue| queue == DEFAULT_QUEUE) {
-            queues.push(DEFAULT_QUEUE.to_owned());
+        let is_default = |worked: &Worked| worked.queue == DEFAULT_QUEUE;
+        if self.interop.is_some() && !queues.iter().any(is_default) {
+            queues.push(Worked {
+                goes_with_the_first: true,
+                ..Worked::from(DEFAULT_QUEUE.to_owned())
+            });
         }
     }
 
@@ -245,15 +251,7 @@ impl Config {
                 );
             }
         }
-        if worker.slots == 0 {
-            return fail("slots must be at least 1");
-        }
-        if worker.queues.is_empty() {
-            return fail("a worker needs at least one queue");
-        }
-        if worker.slots > 100_000 {
-            return fail("slots must be at most 100000");
-        }
+        worker.check_queues()?;
         if worker.lease < Duration::from_millis(300) || worker.lease > LONGEST_LEASE {
             return fail("the lease must be at least 300ms and at most a day");
         }

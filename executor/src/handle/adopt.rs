@@ -85,7 +85,7 @@ impl Executor {
                  EXECUTOR_INTEROP=program-executor",
             ));
         }
-        let queues = config.worker.queues.clone();
+        let queues = config.worker.names().collect::<Vec<_>>();
         if !adopt.dry_run {
             let own = match adopt.only_ours {
                 true => self.workers().await?.len(),

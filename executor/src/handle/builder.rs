@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::Executor;
 use crate::{
     broker,
-    config::{Config, Interop, UnknownJob, keep},
+    config::{Config, Interop, UnknownJob, Worked, keep},
     error::Result,
     event::{ErrorHook, Event, Events},
     job::States,
@@ -25,6 +25,7 @@ use crate::{
 ///     executor::builder()
 ///         .state(Mailer)
 ///         .queues(["mail", "default"])
+///         .slots_of("mail", 10)
 ///         .slots(20)
 ///         .shutdown_grace(Duration::from_secs(10))
 ///         .run()
@@ -151,17 +152,47 @@ impl Builder {
     /// The queues that a worker works (`EXECUTOR_QUEUE`, with commas); `default` unless said
     /// otherwise.
     pub fn queues<Q: Into<String>>(self, queues: impl IntoIterator<Item = Q>) -> Self {
-        let queues = queues.into_iter().map(Into::into).collect();
+        let worked = |queue: Q| Worked::from(queue.into());
+        let queues = queues.into_iter().map(worked).collect();
         self.set(move |config| {
             config.worker.queues = queues;
             Ok(())
         })
     }
 
-    /// How many programs a worker runs at once (`EXECUTOR_SLOTS`); 50 unless said otherwise.
+    /// The queues as the command line lists them.
+    #[cfg(feature = "cli")]
+    pub(crate) fn queue_list(self, list: Vec<String>) -> Self {
+        self.set(move |config| config.worker.take_list(&list))
+    }
+
+    /// How many programs a worker runs at once (`EXECUTOR_SLOTS`), of all queues together that have no
+    /// slots of their own; 50 unless said otherwise.
     pub fn slots(self, slots: usize) -> Self {
         self.set(move |config| {
             config.worker.slots = slots;
+            Ok(())
+        })
+    }
+
+    /// Gives a queue slots of its own (`EXECUTOR_QUEUE=mail:10`): so many programs of it run at once, however
+    /// busy the worker's other queues are, and those are not kept from their slots by it. A queue without any
+    /// shares the worker's [`slots`](Builder::slots) with all others that have none.
+    ///
+    /// ```no_run
+    /// # async fn test() -> executor::Result<()> {
+    /// executor::builder()
+    ///     .queues(["mail", "reports", "default"])
+    ///     .slots_of("mail", 10)
+    ///     .slots_of("reports", 2)
+    ///     .run()
+    ///     .await
+    /// # }
+    /// ```
+    pub fn slots_of(self, queue: impl Into<String>, slots: usize) -> Self {
+        let queue = queue.into();
+        self.set(move |config| {
+            config.worker.slots_of.insert(queue, slots);
             Ok(())
         })
     }

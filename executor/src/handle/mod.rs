@@ -116,7 +116,7 @@ impl Executor {
     #[cfg(feature = "cli")]
     pub(crate) fn with_queues(&self, queues: Vec<String>) -> Self {
         let mut config = self.0.config.clone();
-        config.worker.queues = queues;
+        config.worker.queues = queues.into_iter().map(Into::into).collect();
         Self(Arc::new(Inner {
             config,
             store: Arc::clone(&self.0.store),

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::Executor;
 use crate::{
-    config::LONGEST_LEASE,
+    config::{LONGEST_LEASE, Share},
     error::{Error, ErrorKind, Result},
     hand_off::HandOffToken,
     job::data_key,
@@ -73,7 +73,7 @@ impl Executor {
         let worker = WorkerId::new();
         let request = ClaimRequest {
             worker,
-            queues: vec![queue.to_owned()],
+            shares: vec![Share::new([queue], max.min(1000))],
             slots: max.min(1000),
             bytes: config.worker.memory_budget,
             lease,

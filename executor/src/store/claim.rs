@@ -3,13 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Fence, Held, Hold, WorkerId};
-use crate::run_id::RunId;
+use crate::{config::Share, run_id::RunId};
 
 /// What a worker can take.
 #[derive(Debug)]
 pub(crate) struct ClaimRequest {
     pub(crate) worker: WorkerId,
-    pub(crate) queues: Vec<String>,
+    /// Of which queues, and how many of those that share slots.
+    pub(crate) shares: Vec<Share>,
+    /// How many in all; a store may ask for fewer at once than there are.
     pub(crate) slots: usize,
     pub(crate) bytes: usize,
     pub(crate) lease: Duration,
@@ -31,6 +33,29 @@ impl ClaimRequest {
     /// neighbours of the one that kills do not use up their crashes with it.
     pub(crate) fn suspect_from(&self) -> u32 {
         self.max_crashes.saturating_sub(1).clamp(1, 3)
+    }
+
+    /// Whether some queues have slots that others can't take.
+    pub(crate) fn is_divided(&self) -> bool {
+        self.shares.len() > 1
+    }
+
+    /// Whose slots programs of this queue take.
+    pub(crate) fn share_of(&self, queue: &str) -> usize {
+        if !self.is_divided() {
+            return 0;
+        }
+        let has = |share: &Share| share.queues.iter().any(|name| name == queue);
+        self.shares.iter().position(has).unwrap_or(0)
+    }
+
+    /// How many of these programs take slots of which share.
+    pub(crate) fn taken_of_shares(&self, programs: &[ClaimedProgram]) -> Vec<usize> {
+        let mut taken = vec![0; self.shares.len()];
+        for program in programs {
+            taken[self.share_of(&program.queue)] += 1;
+        }
+        taken
     }
 
     /// How many programs at this job may be taken.
@@ -67,8 +92,11 @@ pub(crate) struct Claimed {
     pub(crate) programs: Vec<ClaimedProgram>,
     /// How long until the next known due time or lease end.
     pub(crate) next_due: Option<Duration>,
-    /// Whether more was due than was taken.
+    /// Whether more was due than was taken, of queues whose slots were not all taken.
     pub(crate) more: bool,
+    /// Whether something in which the queues have a part has kept one from slots that it has: a claim for
+    /// those of which there still are some may take more.
+    pub(crate) again: bool,
     /// Whether others were just taking what was due.
     pub(crate) contended: bool,
     /// How far each job's programs were taken, for a store that remembers it.
@@ -91,6 +119,7 @@ pub(crate) struct Killed {
 pub(crate) struct ClaimedProgram {
     pub(crate) fence: Fence,
     pub(crate) run_id: RunId,
+    pub(crate) queue: String,
     /// The job that was claimed, and whose room it takes.
     pub(crate) job: String,
     pub(crate) jobs: String,

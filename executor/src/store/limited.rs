@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{Held, WorkerId};
-use crate::job::GlobalLimit;
+use crate::{config::Share, job::GlobalLimit};
 
 /// What a worker can take of its limited jobs.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitedRequest {
     pub(crate) worker: WorkerId,
-    pub(crate) queues: Vec<String>,
-    pub(crate) slots: usize,
+    /// Of which queues, and how many of those that share slots.
+    pub(crate) shares: Vec<Share>,
     pub(crate) bytes: usize,
     pub(crate) lease: Duration,
     /// How long a body may go on when its lease can't be counted on any more.

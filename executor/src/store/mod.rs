@@ -54,7 +54,7 @@ pub(crate) use self::{
     write::{Change, Failure, Fence, StepWrite, Written},
 };
 use crate::{
-    config::{Config, Scheme},
+    config::{Config, Scheme, Share},
     error::{Error, ErrorKind, Result},
     hand_off::HandOffToken,
     job::TxConn,
@@ -279,8 +279,8 @@ pub(crate) struct WorkerRecord {
     pub(crate) id: WorkerId,
     pub(crate) host: String,
     pub(crate) pid: u32,
-    pub(crate) queues: Vec<String>,
-    pub(crate) slots: usize,
+    /// Its queues, and the slots of those that share them.
+    pub(crate) shares: Vec<Share>,
     pub(crate) lease: Duration,
 }
 

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     broker::{Ask, By, Ear},
+    config::Share,
     error::Result,
     job::Registry,
     store::{ClaimRequest, Claimed, Killed, LimitedJob, LimitedRequest},
@@ -45,12 +46,14 @@ pub(super) async fn claim(
     ear: &mut (dyn Ear + '_),
     known: &mut Known,
 ) -> Result<Next> {
-    let (slots, bytes) = shared.slots.available();
-    if slots == 0 || (bytes == 0 && !shared.slots.is_idle()) {
+    let (free, _) = shared.slots.available();
+    if free.iter().all(|slots| *slots == 0) {
         return Ok(Next::WhenFreed);
     }
+    let full = (0..free.len()).filter(|share| free[*share] == 0);
+    known.full = full.collect();
     let due = known.next_due.is_some_and(|at| at <= Instant::now());
-    let Some(ask) = ear.ask(slots, due) else {
+    let Some(ask) = ear.ask(&free, due) else {
         return Ok(Next::WhenHeard);
     };
     ear.prepare(&ask).await?;
@@ -60,21 +63,45 @@ pub(super) async fn claim(
         shared.slots.return_room(job, room);
     }
     let came = came?;
-    ear.answered(&ask, came.taken, came.more);
+    ear.answered(&ask, &came.taken, came.more);
     *known = Known {
         next_due: came.next_due.map(|wait| Instant::now() + wait),
         no_room: came.no_room,
+        full: std::mem::take(&mut known.full),
     };
     Ok(Next::WhenHeard)
 }
 
 /// What a claim came to.
 struct Came {
-    taken: usize,
-    /// Whether more was due of the jobs without a limit over all workers.
+    /// Share by share.
+    taken: Vec<usize>,
+    /// Whether more was due of the jobs without a limit over all workers, where slots are left.
     more: bool,
     next_due: Option<Duration>,
     no_room: bool,
+}
+
+impl Came {
+    fn count(&mut self, ask: &Ask, claimed: &Claimed) {
+        match &mut self.taken[..] {
+            [taken] => *taken += claimed.programs.len(),
+            taken => {
+                for program in &claimed.programs {
+                    let its = |share: &Share| share.queues.contains(&program.queue);
+                    if let Some(at) = ask.shares.iter().position(its) {
+                        taken[at] += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many slots were asked for and not taken, share by share.
+    fn left(&self, ask: &Ask) -> impl Iterator<Item = usize> {
+        let both = ask.shares.iter().zip(&self.taken);
+        both.map(|(share, taken)| share.slots.saturating_sub(*taken))
+    }
 }
 
 /// A claim with the room that was reserved for it, of which it leaves what it did not use.
@@ -89,8 +116,8 @@ async fn claim_reserved(
     let without_limited = |(job, _): &&(&'static str, usize)| !limited.clone().any(|it| it == *job);
     let request = ClaimRequest {
         worker: shared.id,
-        queues: ask.queues.clone(),
-        slots: ask.slots,
+        shares: ask.shares.clone(),
+        slots: ask.slots(),
         bytes,
         lease: shared.config.lease,
         max_crashes: shared.config.max_crashes,
@@ -113,18 +140,37 @@ async fn claim_reserved(
     let suspect_from = request.suspect_from();
     let sent = Instant::now();
     let claimed = shared.store.claim(request).await?;
-    let (taken, more) = (claimed.programs.len(), claimed.more);
     let mut came = Came {
-        taken,
-        more,
+        taken: vec![0; ask.shares.len()],
+        more: claimed.more,
         next_due: claimed.next_due,
-        // A claim by permits that has got them all says nothing of what is left.
-        no_room: more && (ask.by == By::Store || taken < ask.slots),
+        no_room: claimed.more,
     };
+    let again = claimed.again && !claimed.programs.is_empty();
+    came.count(ask, &claimed);
+    if ask.by == By::Permits {
+        // A claim that has got all it had permits for says nothing of what is left.
+        let left = came.left(ask).any(|slots| slots > 0);
+        came.no_room &= left;
+    }
+    if ask.shares.len() > 1 {
+        let filled = came.left(ask).any(|slots| slots == 0);
+        came.no_room |= filled;
+    }
+    if again && came.left(ask).any(|slots| slots > 0) {
+        came.next_due = Some(Duration::ZERO);
+    }
     came.no_room |= start(shared, programs, claimed, room, sent);
     let (free, bytes) = shared.slots.available();
-    let slots = free.min(ask.slots.saturating_sub(taken));
-    if !shared.limited.is_empty() && slots > 0 && (bytes > 0 || shared.slots.is_idle()) {
+    let left = { ask.shares.iter() }
+        .zip(came.left(ask))
+        .map(|(share, left)| Share {
+            queues: Arc::clone(&share.queues),
+            slots: left.min(free[shared.slots.share_of(&share.queues[0])]),
+        });
+    let shares: Vec<Share> = left.filter(|share| share.slots > 0).collect();
+    if !shared.limited.is_empty() && !shares.is_empty() {
+        let slots = shares.iter().map(|share| share.slots).sum();
         let with_room = |job: &LimitedJob| LimitedJob {
             room: room
                 .iter()
@@ -134,8 +180,7 @@ async fn claim_reserved(
         };
         let request = LimitedRequest {
             worker: shared.id,
-            queues: ask.queues.clone(),
-            slots,
+            shares,
             bytes,
             lease: shared.config.lease,
             grace: shared.config.cancel_grace,
@@ -146,7 +191,7 @@ async fn claim_reserved(
         let sent = Instant::now();
         let claimed = shared.store.claim_limited(request).await?;
         came.next_due = came.next_due.into_iter().chain(claimed.next_due).min();
-        came.taken += claimed.programs.len();
+        came.count(ask, &claimed);
         came.no_room |= claimed.more;
         came.no_room |= start(shared, programs, claimed, room, sent);
     }
@@ -180,6 +225,7 @@ fn start(
     let until = sent + shared.config.lease;
     for program in claimed.programs {
         let load = Load {
+            share: shared.slots.share_of(&program.queue),
             bytes: program.bytes,
             suspect: program.suspect,
         };

@@ -71,6 +71,8 @@ pub(super) struct Known {
     pub(super) next_due: Option<Instant>,
     /// Whether something that is due had no room.
     pub(super) no_room: bool,
+    /// The shares that had no free slot: what is due there was not asked for.
+    pub(super) full: Vec<usize>,
 }
 
 impl Default for Known {
@@ -79,6 +81,7 @@ impl Default for Known {
         Self {
             next_due: Some(Instant::now()),
             no_room: false,
+            full: Vec::new(),
         }
     }
 }
@@ -97,6 +100,7 @@ async fn wait(shared: &Shared, ear: &mut (dyn Ear + '_), known: &mut Known, next
             tokio::select! {
                 () = ear.heard(at_most.max(Duration::from_millis(1))) => {}
                 () = shared.slots.freed(), if known.no_room => known.next_due = Some(Instant::now()),
+                () = shared.slots.freed_of(&known.full), if !known.no_room && !known.full.is_empty() => {}
             }
         }
         Next::After(pause) => tokio::time::sleep(pause).await,

@@ -113,9 +113,11 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
         let limit = usize::try_from(job.options.concurrency?).unwrap_or(usize::MAX);
         Some((job.name, limit))
     });
-    let slots = Arc::new(Slots::new(config.slots, config.memory_budget, limits));
+    let shares = config.shares();
+    let all_slots = { shares.iter() }.map(|share| share.slots).sum::<usize>();
+    let slots = Arc::new(Slots::new(shares, config.memory_budget, limits));
     let given_up = CancellationToken::new();
-    let (commits, pending) = mpsc::channel(config.slots.max(16));
+    let (commits, pending) = mpsc::channel(all_slots.max(16));
     let committer = Committer {
         store: Arc::clone(&inner.store),
         slots: Arc::clone(&slots),
@@ -170,10 +172,16 @@ async fn run_until(inner: &Inner, shutdown: impl Future<Output = ()>) -> Result<
     let rescuer = tokio::spawn(rescuer.run());
     tracing::info!(
         worker = %id,
-        queues = shared.config.queues.join(","),
-        slots = shared.config.slots,
+        queues = shared.config.list(),
+        slots = all_slots,
         "working"
     );
+    for queue in shared.config.slots_of_others() {
+        tracing::warn!(
+            queue,
+            "slots are set for a queue that this worker does not work"
+        );
+    }
     // Sets: they go with a worker that is dropped.
     let mut settling = JoinSet::new();
     settling.spawn(waits::settle(Arc::clone(&shared), ended));
@@ -277,8 +285,7 @@ fn record(id: WorkerId, config: &WorkerConfig) -> WorkerRecord {
         id,
         host: host_name(),
         pid: std::process::id(),
-        queues: config.queues.clone(),
-        slots: config.slots,
+        shares: config.shares(),
         lease: config.lease,
     }
 }

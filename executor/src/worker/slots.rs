@@ -10,15 +10,18 @@ use std::{
 
 use tokio::sync::Notify;
 
+use crate::config::Share;
+
 pub(super) struct Slots {
     free: Mutex<Free>,
     freed: Notify,
-    all: usize,
+    shares: Vec<Share>,
 }
 
 #[derive(Debug)]
 struct Free {
-    slots: usize,
+    /// Share by share.
+    slots: Vec<usize>,
     /// Below zero when one program was let in that goes beyond.
     bytes: isize,
     /// Programs that seem to kill their workers run one at a time.
@@ -30,18 +33,20 @@ struct Free {
 /// What a program takes up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
+    /// Whose slot it has.
+    pub(super) share: usize,
     pub(super) bytes: usize,
     pub(super) suspect: bool,
 }
 
 impl Slots {
     pub(super) fn new(
-        slots: usize,
+        shares: Vec<Share>,
         bytes: usize,
         limits: impl Iterator<Item = (&'static str, usize)>,
     ) -> Self {
         let free = Free {
-            slots,
+            slots: shares.iter().map(|share| share.slots).collect(),
             bytes: signed(bytes),
             suspects: 1,
             room: limits.collect(),
@@ -49,7 +54,7 @@ impl Slots {
         Self {
             free: Mutex::new(free),
             freed: Notify::new(),
-            all: slots,
+            shares,
         }
     }
 
@@ -57,19 +62,31 @@ impl Slots {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Slots and bytes that are free.
-    pub(super) fn available(&self) -> (usize, usize) {
+    /// Slots, share by share, and bytes that are free. Where no byte is, only those shares have slots of which
+    /// nothing runs: one program is always let in.
+    pub(super) fn available(&self) -> (Vec<usize>, usize) {
         let free = self.free();
-        (free.slots, usize::try_from(free.bytes).unwrap_or(0))
+        let bytes = usize::try_from(free.bytes).unwrap_or(0);
+        let open = |(slots, share): (&usize, &Share)| {
+            let is_open = bytes > 0 || *slots == share.slots;
+            if is_open { *slots } else { 0 }
+        };
+        let slots = free.slots.iter().zip(&self.shares).map(open).collect();
+        (slots, bytes)
+    }
+
+    /// Whose slots programs of this queue take.
+    pub(super) fn share_of(&self, queue: &str) -> usize {
+        let has = |share: &Share| share.queues.iter().any(|name| name == queue);
+        match self.shares.len() {
+            1 => 0,
+            _ => self.shares.iter().position(has).unwrap_or(0),
+        }
     }
 
     /// How many suspects may be taken.
     pub(super) fn suspects(&self) -> usize {
         self.free().suspects
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.free().slots == self.all
     }
 
     /// Takes all the room that limited jobs have, so that no running program slips into it while a
@@ -93,7 +110,8 @@ impl Slots {
     pub(super) fn take(&self, load: Load) {
         let mut free = self.free();
         // A claim asks for no more than is free; bytes may go beyond by one program.
-        free.slots = free.slots.saturating_sub(1);
+        let slots = &mut free.slots[load.share];
+        *slots = slots.saturating_sub(1);
         free.bytes = free.bytes.saturating_sub(signed(load.bytes));
         free.suspects = free.suspects.saturating_sub(usize::from(load.suspect));
     }
@@ -104,7 +122,9 @@ impl Slots {
             return;
         }
         let mut free = self.free();
-        free.slots += loads.len();
+        for load in loads {
+            free.slots[load.share] += 1;
+        }
         let bytes = loads.iter().map(|load| signed(load.bytes)).sum();
         free.bytes = free.bytes.saturating_add(bytes);
         free.suspects += loads.iter().filter(|load| load.suspect).count();
@@ -138,6 +158,17 @@ impl Slots {
     pub(super) async fn freed(&self) {
         self.freed.notified().await;
     }
+
+    /// Waits until one of these shares has a slot.
+    pub(super) async fn freed_of(&self, shares: &[usize]) {
+        loop {
+            self.freed.notified().await;
+            let free = self.free();
+            if shares.iter().any(|share| free.slots[*share] > 0) {
+                return;
+            }
+        }
+    }
 }
 
 fn signed(bytes: usize) -> isize {
@@ -150,7 +181,11 @@ mod tests {
 
     #[test]
     fn room_reserved_for_a_claim_is_closed_to_others() {
-        let slots = Slots::new(10, 100, [("limited", 2)].into_iter());
+        let slots = Slots::new(
+            vec![Share::new(["a"], 10)],
+            100,
+            [("limited", 2)].into_iter(),
+        );
         assert!(slots.enter("limited"));
         let reserved = slots.reserve_room();
         assert_eq!(reserved, [("limited", 1)]);
@@ -163,18 +198,42 @@ mod tests {
 
     #[test]
     fn bytes_may_go_beyond_by_one_program() {
-        let slots = Slots::new(2, 100, std::iter::empty());
-        let large = Load {
-            bytes: 1000,
-            suspect: false,
-        };
-        slots.take(large);
-        assert_eq!(slots.available(), (1, 0));
-        slots.release(&[large]);
+        let slots = Slots::new(vec![Share::new(["a"], 2)], 100, std::iter::empty());
+        slots.take(large(0));
+        assert_eq!(slots.available(), (vec![0], 0));
+        slots.release(&[large(0)]);
         assert_eq!(
             slots.available(),
-            (2, 100),
+            (vec![2], 100),
             "and leave no more than there was"
         );
+    }
+
+    #[test]
+    fn each_share_has_its_own_slots_and_may_go_beyond_by_one_program() {
+        let shares = vec![Share::new(["a"], 2), Share::new(["b", "c"], 3)];
+        let slots = Slots::new(shares, 100, std::iter::empty());
+        assert_eq!(
+            ["a", "b", "c"].map(|queue| slots.share_of(queue)),
+            [0, 1, 1]
+        );
+        slots.take(large(0));
+        assert_eq!(slots.available(), (vec![0, 3], 0), "nothing of b runs");
+        slots.take(large(1));
+        assert_eq!(slots.available(), (vec![0, 0], 0));
+        slots.release(&[large(0), large(1)]);
+        slots.take(Load {
+            bytes: 1,
+            ..large(0)
+        });
+        assert_eq!(slots.available(), (vec![1, 3], 99));
+    }
+
+    fn large(share: usize) -> Load {
+        Load {
+            share,
+            bytes: 1000,
+            suspect: false,
+        }
     }
 }

@@ -27,8 +27,8 @@ pub(super) struct PermitEars {
     pub(super) names: Arc<Names>,
     pub(super) relay: Arc<Relay>,
     pub(super) trouble: Arc<Trouble>,
-    /// Messages that are held of a queue at most.
-    pub(super) prefetch: u16,
+    /// Messages that are held of each queue at most.
+    pub(super) prefetch: Vec<u16>,
 }
 
 impl Hears for PermitEars {
@@ -69,12 +69,12 @@ impl Lane<'_> {
         queues::declare(connection, self.name, Sort::Programs).await?;
         let channel = connection.create_channel().await?;
         channel
-            .basic_qos(self.ears.prefetch, BasicQosOptions::default())
+            .basic_qos(self.ears.prefetch[self.at], BasicQosOptions::default())
             .await?;
         self.ears.permits.begin(self.at);
         let mut burials = JoinSet::new();
         loop {
-            while !self.ears.permits.wanted() {
+            while !self.ears.permits.wanted(self.at) {
                 self.ears.permits.settled(self.at).await;
             }
             self.consume(&channel, &mut burials).await?;
@@ -107,7 +107,7 @@ impl Lane<'_> {
                 }
             }
             self.acknowledge(channel).await?;
-            if !cancelled && !self.ears.permits.wanted() {
+            if !cancelled && !self.ears.permits.wanted(self.at) {
                 cancelled = true;
                 // What is on its way comes before the end of the messages.
                 channel

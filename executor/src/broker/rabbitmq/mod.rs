@@ -37,7 +37,7 @@ use self::{
 };
 use super::{Announcement, Broker, BrokerFuture, Ear, HandingOver, Looking};
 use crate::{
-    config::{AmqpUrl, Config, UnknownJob},
+    config::{AmqpUrl, Config, Share, UnknownJob},
     error::Result,
     job::Registry,
     store::{Store, WorkerRecord},
@@ -105,29 +105,30 @@ impl Broker for RabbitMq {
     }
 
     fn ear<'a>(&self, store: &'a dyn Store, worker: &WorkerRecord) -> Box<dyn Ear + 'a> {
-        let prefetch = prefetch(worker.slots);
+        let queues = Share::queues(&worker.shares).into_iter();
+        let queues: Vec<String> = queues.map(|(_, queue)| queue.clone()).collect();
         if self.names.are_shared() {
-            let queues = self.names.shared(&worker.queues);
+            let queues = self.names.shared(&queues);
             let ears = InteropEars {
                 inbox: Arc::new(Inbox::new(queues.len())),
+                prefetch: prefetches(&queues, &worker.shares),
                 queues,
                 trouble: Arc::clone(&self.trouble),
-                prefetch,
                 // A worker that has none does not come as far as this.
                 knows: Registry::global().ok().filter(|_| !self.takes_all),
             };
             let consumer = self.consumer(worker, ears);
-            return Box::new(InteropEar::new(store, &worker.queues, consumer));
+            return Box::new(InteropEar::new(store, &worker.shares, consumer));
         }
         let ears = PermitEars {
-            permits: Arc::new(Permits::new(&worker.queues)),
+            permits: Arc::new(Permits::new(&queues)),
             names: Arc::clone(&self.names),
             relay: Arc::clone(&self.relay),
             trouble: Arc::clone(&self.trouble),
-            prefetch,
+            prefetch: prefetches(&queues, &worker.shares),
         };
         let consumer = self.consumer(worker, ears);
-        Box::new(RabbitEar::new(store.listener(), &worker.queues, consumer))
+        Box::new(RabbitEar::new(store.listener(), &worker.shares, consumer))
     }
 }
 
@@ -145,8 +146,14 @@ impl RabbitMq {
     }
 }
 
-/// How many messages a worker holds of a queue: one a slot, and no more than a claim can use at once.
-fn prefetch(slots: usize) -> u16 {
+/// How many messages a worker holds of each of these queues: one for each of its slots, and no more than a
+/// claim can use at once.
+fn prefetches(queues: &[String], shares: &[Share]) -> Vec<u16> {
     const MOST: u16 = 1000;
-    u16::try_from(slots).unwrap_or(MOST).clamp(1, MOST)
+    let prefetch = |queue: &String| {
+        let share = shares.iter().find(|share| share.queues.contains(queue));
+        let slots = share.map_or(1, |share| share.slots);
+        u16::try_from(slots).unwrap_or(MOST).clamp(1, MOST)
+    };
+    queues.iter().map(prefetch).collect()
 }

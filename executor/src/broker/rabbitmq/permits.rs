@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -25,7 +26,8 @@ struct Queue {
 
 struct State {
     lanes: Vec<Lane>,
-    wanted: bool,
+    /// Of which queues the worker wants messages.
+    wanted: Vec<bool>,
     last: Instant,
     /// Whose turn it is.
     next: usize,
@@ -79,7 +81,7 @@ impl Permits {
         Self {
             state: Mutex::new(State {
                 lanes,
-                wanted: true,
+                wanted: vec![true; queues.len()],
                 last: Instant::now(),
                 next: 0,
             }),
@@ -114,7 +116,7 @@ impl Permits {
     pub(super) fn delivered(&self, lane: usize, tag: u64, is_permit: bool) {
         let mut state = self.state();
         state.last = Instant::now();
-        let wanted = state.wanted;
+        let wanted = state.wanted[lane];
         let lane = &mut state.lanes[lane];
         lane.tags.delivered(tag);
         match is_permit {
@@ -135,9 +137,9 @@ impl Permits {
         self.state().lanes[lane].tags.acknowledge()
     }
 
-    /// Whether the worker wants messages.
-    pub(super) fn wanted(&self) -> bool {
-        self.state().wanted
+    /// Whether the worker wants messages of it.
+    pub(super) fn wanted(&self, lane: usize) -> bool {
+        self.state().wanted[lane]
     }
 
     /// Something was settled, or `wanted` has changed.
@@ -163,36 +165,39 @@ impl Permits {
         self.state().last
     }
 
-    /// Whether some wait to be claimed for.
-    pub(super) fn any(&self) -> bool {
+    /// Whether some of these wait to be claimed for.
+    pub(super) fn any(&self, lanes: Range<usize>) -> bool {
         let state = self.state();
-        state.lanes.iter().any(|lane| !lane.waiting.is_empty())
+        let mut lanes = state.lanes[lanes].iter();
+        lanes.any(|lane| !lane.waiting.is_empty())
     }
 
-    /// Takes permits of the next queue that has some, for a claim.
-    pub(super) fn take(&self, most: usize) -> Option<(String, usize)> {
+    /// Takes permits of the next queue that has some and for which there are slots, for a claim: which queue,
+    /// and how many.
+    pub(super) fn take(&self, free: impl Fn(usize) -> usize) -> Option<(usize, usize)> {
         let mut state = self.state();
         let queues = self.queues.len();
         let from = state.next;
         let found = (0..queues).map(|at| (from + at) % queues);
-        let lane = { found }.find(|at| !state.lanes[*at].waiting.is_empty())?;
+        let lane = { found }.find(|at| !state.lanes[*at].waiting.is_empty() && free(*at) > 0)?;
         state.next = lane + 1;
-        let taken = state.lanes[lane].ask(most);
-        Some((self.queues[lane].name.clone(), taken))
+        Some((lane, state.lanes[lane].ask(free(lane))))
     }
 
-    /// Takes all permits, for a claim that goes by the store.
-    pub(super) fn take_all(&self) {
-        let mut state = self.state();
-        for lane in &mut state.lanes {
+    /// Takes all permits of these, for a claim that goes by the store.
+    pub(super) fn take_all(&self, lanes: Range<usize>) {
+        for lane in &mut self.state().lanes[lanes] {
             lane.ask(usize::MAX);
         }
     }
 
-    /// A claim was made for the oldest of those that were taken.
-    pub(super) fn used(&self, mut number: usize) {
+    /// A claim was made for the oldest of those of these that were taken.
+    pub(super) fn used(&self, lanes: Range<usize>, mut number: usize) {
         let mut state = self.state();
-        for (lane, queue) in state.lanes.iter_mut().zip(&self.queues) {
+        let lanes = state.lanes[lanes.clone()]
+            .iter_mut()
+            .zip(&self.queues[lanes]);
+        for (lane, queue) in lanes {
             let used = number.min(lane.asked.len());
             number -= used;
             for tag in lane.asked.drain(..used) {
@@ -213,30 +218,30 @@ impl Permits {
         }
     }
 
-    /// Wants no more messages, and settles those that are there: their programs are claimed from the store.
-    pub(super) fn give_up(&self) {
+    /// Wants no more messages of these, and settles those that are there: their programs are claimed from the
+    /// store.
+    pub(super) fn give_up(&self, lanes: Range<usize>) {
         let mut state = self.state();
-        state.wanted = false;
-        for lane in &mut state.lanes {
+        for lane in lanes.clone() {
+            state.wanted[lane] = false;
+            let lane = &mut state.lanes[lane];
             lane.ask(usize::MAX);
             for tag in std::mem::take(&mut lane.asked) {
                 lane.tags.settle(tag);
             }
         }
         drop(state);
-        self.tell_lanes();
-    }
-
-    /// Wants messages again.
-    pub(super) fn want(&self) {
-        if !std::mem::replace(&mut self.state().wanted, true) {
-            self.tell_lanes();
+        for queue in &self.queues[lanes] {
+            queue.settled.notify_one();
         }
     }
 
-    fn tell_lanes(&self) {
-        for queue in &self.queues {
-            queue.settled.notify_one();
+    /// Wants messages of these again.
+    pub(super) fn want(&self, lanes: Range<usize>) {
+        for lane in lanes {
+            if !std::mem::replace(&mut self.state().wanted[lane], true) {
+                self.queues[lane].settled.notify_one();
+            }
         }
     }
 }
@@ -276,29 +281,44 @@ mod tests {
         let permits = Permits::new(&["a".to_owned(), "b".to_owned()]);
         (1..=3).for_each(|tag| permits.delivered(0, tag, true));
         permits.delivered(1, 1, true);
-        assert_eq!(permits.take(2), Some(("a".to_owned(), 2)));
+        assert_eq!(permits.take(|_| 2), Some((0, 2)));
         permits.put_back();
-        assert_eq!(
-            permits.take(5),
-            Some(("b".to_owned(), 1)),
-            "each has its turn"
-        );
-        permits.used(1);
+        assert_eq!(permits.take(|_| 5), Some((1, 1)), "each has its turn");
+        permits.used(0..2, 1);
         assert_eq!(permits.acknowledge(1), Some(1));
-        assert_eq!(permits.take(5), Some(("a".to_owned(), 3)));
-        permits.used(2);
+        assert_eq!(permits.take(|_| 5), Some((0, 3)));
+        permits.used(0..2, 2);
         assert_eq!(permits.acknowledge(0), Some(2));
+    }
+
+    #[test]
+    fn a_queue_without_slots_keeps_its_permits_and_no_other_from_its_turn() {
+        let permits = Permits::new(&["a".to_owned(), "b".to_owned()]);
+        permits.delivered(0, 1, true);
+        permits.delivered(1, 1, true);
+        let only_b = |lane| if lane == 0 { 0 } else { 5 };
+        assert_eq!(permits.take(only_b), Some((1, 1)));
+        permits.used(1..2, 1);
+        assert_eq!(permits.take(only_b), None);
+        assert!(permits.any(0..1) && !permits.any(1..2));
+        permits.give_up(0..1);
+        assert!(!permits.wanted(0) && permits.wanted(1));
+        assert_eq!(permits.acknowledge(0), Some(1), "others are to have it");
+        permits.delivered(0, 2, true);
+        assert!(!permits.any(0..1), "what was on its way as well");
+        permits.want(0..1);
+        assert!(permits.wanted(0));
     }
 
     #[test]
     fn a_new_channel_begins_with_no_permits() {
         let permits = Permits::new(&["a".to_owned()]);
         permits.delivered(0, 1, true);
-        permits.take(1);
+        permits.take(|_| 1);
         permits.begin(0);
-        permits.used(1);
+        permits.used(0..1, 1);
         permits.put_back();
         assert_eq!(permits.acknowledge(0), None);
-        assert_eq!(permits.take(1), None);
+        assert_eq!(permits.take(|_| 1), None);
     }
 }

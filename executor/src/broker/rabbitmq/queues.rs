@@ -44,7 +44,7 @@ impl Names {
             let schema = config.schema.iter().map(|schema| format!("{schema}."));
             schema.collect::<String>() + config.table.as_str() + "."
         });
-        let main = || config.worker.queues.first().cloned().unwrap_or_default();
+        let main = || config.worker.names().next().unwrap_or_default();
         Self {
             prefix,
             shared: config.interop.map(|_| main()),

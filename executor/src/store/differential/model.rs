@@ -325,7 +325,7 @@ impl Model {
     /// (SEMANTICS §4.1, 4.2).
     pub(super) fn best(&self, claim: &Claim) -> (Vec<usize>, bool) {
         let is_open = |row: &Row| {
-            claim.queues.contains(&row.new.queue) && !self.paused.contains(row.new.queue)
+            claim.share_of(row.new.queue).is_some() && !self.paused.contains(row.new.queue)
         };
         let may_be_run = |row: &Row| {
             let is_known = row.job().is_some_and(|job| claim.jobs.contains(&job));
@@ -344,21 +344,32 @@ impl Model {
             .collect();
         ready.sort_by_key(|at| self.rows[*at].place());
         let mut room = claim.room.clone();
-        ready.retain(|at| {
-            let job = self.rows[*at].job();
-            match room.iter_mut().find(|(name, _)| Some(*name) == job) {
-                None => true,
-                Some((_, 0)) => false,
-                Some((_, room)) => {
-                    *room -= 1;
-                    true
-                }
+        let mut free: Vec<usize> = claim.shares.iter().map(|(_, slots)| *slots).collect();
+        let slots = if claim.short_of_bytes {
+            1
+        } else {
+            free.iter().sum()
+        };
+        let (mut best, mut more) = (Vec::new(), false);
+        for at in ready {
+            let row = &self.rows[at];
+            let share = claim.share_of(row.new.queue).expect("it is open");
+            if free[share] == 0 && claim.shares.len() > 1 {
+                continue;
             }
-        });
-        let slots = if claim.short_of_bytes { 1 } else { claim.slots };
-        let more = ready.len() > slots;
-        ready.truncate(slots);
-        (ready, more)
+            match room.iter_mut().find(|(name, _)| Some(*name) == row.job()) {
+                None => {}
+                Some((_, 0)) => continue,
+                Some((_, room)) => *room -= 1,
+            }
+            if best.len() == slots {
+                more = true;
+            } else {
+                free[share] -= 1;
+                best.push(at);
+            }
+        }
+        (best, more)
     }
 
     pub(super) fn is_suspect(&self, at: usize) -> bool {

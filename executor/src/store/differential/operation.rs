@@ -98,8 +98,8 @@ pub(super) enum Start {
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
     pub(super) worker: WorkerId,
-    pub(super) queues: Vec<&'static str>,
-    pub(super) slots: usize,
+    /// Queues that share slots, and how many.
+    pub(super) shares: Vec<(Vec<&'static str>, usize)>,
     /// Whether there are bytes for one program only.
     pub(super) short_of_bytes: bool,
     /// `Now`: the lease is over at once.
@@ -109,6 +109,13 @@ pub(super) struct Claim {
     pub(super) room: Vec<(&'static str, usize)>,
     pub(super) running: Vec<Ticket>,
     pub(super) suspects: usize,
+}
+
+impl Claim {
+    pub(super) fn share_of(&self, queue: &str) -> Option<usize> {
+        let has = |(queues, _): &(Vec<&str>, usize)| queues.contains(&queue);
+        self.shares.iter().position(has)
+    }
 }
 
 /// From how many crashes on a program is errored.

@@ -169,9 +169,12 @@ impl Plan {
 
     fn claim(&mut self, model: &Model) -> Claim {
         let worker = self.one_of(&self.workers.clone());
-        let queues = match self.by_chance(70) {
-            true => QUEUES.to_vec(),
-            false => vec![self.one_of(&QUEUES)],
+        let mut slots = || self.one_of(&[1, 1, 2, 3, 5]);
+        let divided = QUEUES.map(|queue| (vec![queue], slots())).to_vec();
+        let shares = match self.rng.u8(..10) {
+            0..5 => vec![(QUEUES.to_vec(), self.one_of(&[1, 1, 2, 3, 5]))],
+            5..8 => divided,
+            _ => vec![divided[self.rng.usize(..divided.len())].clone()],
         };
         let running = self.held.iter().filter(|held| held.worker == worker);
         let running: Vec<_> = running.map(|held| held.ticket.clone()).collect();
@@ -182,14 +185,14 @@ impl Plan {
             _ => JOBS[..4].to_vec(),
         };
         // Only a job that the worker knows has a limit in it.
-        let room = match self.by_chance(40) && jobs.contains(&"limited") {
+        // Which of several shares gets its room first is up to the store.
+        let room = match self.by_chance(40) && jobs.contains(&"limited") && shares.len() == 1 {
             true => vec![("limited", self.rng.usize(..3))],
             false => Vec::new(),
         };
         let mut claim = Claim {
             worker,
-            queues,
-            slots: self.one_of(&[1, 1, 2, 3, 5]),
+            shares,
             short_of_bytes: self.by_chance(10),
             lease: self.one_of(&[Time::LeaseEnd, Time::LeaseEnd, Time::Now]),
             jobs,
@@ -208,8 +211,7 @@ impl Plan {
     /// A claim of a worker that dies at once: what has crashed before crashes again.
     fn fatal_claim(&mut self, model: &Model) -> Claim {
         let mut claim = Claim {
-            queues: QUEUES.to_vec(),
-            slots: 5,
+            shares: vec![(QUEUES.to_vec(), 5)],
             short_of_bytes: false,
             lease: Time::Now,
             jobs: JOBS.to_vec(),

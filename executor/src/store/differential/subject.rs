@@ -9,10 +9,12 @@ use super::{
         About, Answer, Arrow, Claim, Failed, MAX_CRASHES, New, Operation, Start, Taken, Ticket,
         Time, Write,
     },
+    plan::QUEUES,
     view::Shown,
 };
 use crate::{
     HandOffToken, Result, RunId,
+    config::Share,
     program::{self, Checked, Options},
     store::{
         Afterwards, Bulk, Change, ClaimRequest, ClaimedProgram, Ended, Failure, Fence, Filter,
@@ -182,23 +184,27 @@ impl Subject {
 
     async fn claim(&mut self, claim: &Claim) -> Result<Answer> {
         let mut killed = Vec::new();
-        if std::mem::take(&mut self.was_full) {
+        let together = vec![(QUEUES.to_vec(), 1)];
+        let each = QUEUES.map(|queue| (vec![queue], 1)).to_vec();
+        let all = [together, each].into_iter();
+        for shares in all.filter(|_| self.was_full) {
             // After a full claim a store may go on where that one has stopped. A claim that takes
             // nothing makes it look from the beginning.
             let knows_nothing = Claim {
+                shares,
                 jobs: Vec::new(),
                 others: false,
                 ..claim.clone()
             };
             let claimed = self.store.claim(self.request(&knows_nothing)).await?;
             assert!(claimed.programs.is_empty(), "{:?}", claimed.programs);
-            killed = claimed.killed;
+            killed.extend(claimed.killed);
         }
         let claimed = self.store.claim(self.request(claim)).await?;
         killed.extend(claimed.killed);
         let mut killed: Vec<_> = killed.into_iter().map(failed).collect();
         killed.sort_by(|a, b| a.0.cmp(&b.0));
-        self.was_full = claimed.programs.len() == claim.slots;
+        self.was_full = !claimed.programs.is_empty();
         self.taken = claimed.programs.iter().map(|one| one.fence).collect();
         if claim.lease == Time::Now {
             // No worker asks for a lease that is over at once, and a store need not look for its
@@ -215,12 +221,10 @@ impl Subject {
     fn request(&self, claim: &Claim) -> ClaimRequest {
         ClaimRequest {
             worker: claim.worker,
-            queues: claim
-                .queues
-                .iter()
-                .map(|queue| (*queue).to_owned())
+            shares: { claim.shares.iter() }
+                .map(|(queues, slots)| Share::new(queues.iter().copied(), *slots))
                 .collect(),
-            slots: claim.slots,
+            slots: claim.shares.iter().map(|(_, slots)| slots).sum(),
             bytes: if claim.short_of_bytes { 1 } else { 1 << 30 },
             lease: claim.lease.delay(),
             max_crashes: MAX_CRASHES,
@@ -293,8 +297,7 @@ fn record(id: WorkerId) -> WorkerRecord {
         id,
         host: "test".to_owned(),
         pid: 1,
-        queues: vec!["one".to_owned(), "two".to_owned()],
-        slots: 5,
+        shares: vec![Share::new(["one", "two"], 5)],
         lease: Time::LeaseEnd.delay(),
     }
 }

@@ -16,11 +16,14 @@ use super::{
     read::{Locked, read},
     rows::{texts, words},
 };
-use crate::store::{
-    ClaimRequest, Claimed, Floor,
-    sql::{
-        Outcome, Session, millis, number,
-        statement::{Statement, composed, sql},
+use crate::{
+    config::Share,
+    store::{
+        ClaimRequest, Claimed, Floor,
+        sql::{
+            Outcome, Session, millis, number,
+            statement::{Statement, composed, sql},
+        },
     },
 };
 
@@ -35,7 +38,10 @@ pub(super) async fn claim(
         .iter()
         .map(|floor| Pair::at(floor, request))
         .collect();
-    if look || pairs.is_empty() {
+    let from_floors: Vec<usize> = pairs.iter().map(|pair| pair.share).collect();
+    let from_the_beginning = |share: usize| !from_floors.contains(&share);
+    let all_from_floors = !(0..request.shares.len()).any(from_the_beginning);
+    if look || !all_from_floors {
         let mut seen = survey(s, request, false).await?;
         if look && seen.next_due.is_some_and(|due| due.is_zero()) {
             let promoted = promote(s, request).await?;
@@ -47,13 +53,10 @@ pub(super) async fn claim(
             }
         }
         claimed.next_due = seen.next_due;
-        if pairs.is_empty() {
-            pairs = seen.pairs;
-        }
-    }
-    if request.floors.is_empty() {
+        seen.pairs.retain(|pair| from_the_beginning(pair.share));
         // Also of those of which nothing is among the best.
-        claimed.floors = pairs.iter().map(Pair::beginning).collect();
+        claimed.floors = seen.pairs.iter().map(Pair::beginning).collect();
+        pairs.append(&mut seen.pairs);
     }
     pairs.retain(|pair| pair.room > 0);
     if !pairs.is_empty() {
@@ -72,15 +75,22 @@ pub(super) async fn claim(
 pub(super) struct Pair {
     pub(super) queue: String,
     pub(super) job: String,
+    share: usize,
+    /// What its job has, in all queues.
     room: usize,
+    /// How many of it can be taken at most.
+    most: usize,
     /// From where on.
     from: i64,
 }
 
 impl Pair {
     fn new(queue: String, job: String, request: &ClaimRequest) -> Self {
+        let (share, room) = (request.share_of(&queue), request.room_for(&job));
         Self {
-            room: request.room_for(&job),
+            room,
+            most: room.min(request.shares[share].slots),
+            share,
             queue,
             job,
             from: i64::MIN,
@@ -140,7 +150,11 @@ pub(super) fn look(request: &ClaimRequest) -> Statement<'static> {
         next!()
     );
     sql(LOOK)
-        .text(texts(&request.queues))
+        .text(texts(
+            Share::queues(&request.shares)
+                .iter()
+                .map(|(_, queue)| queue),
+        ))
         .text(texts(&request.jobs.names))
 }
 
@@ -184,11 +198,9 @@ async fn all_pairs(s: &mut MySession, request: &ClaimRequest) -> Outcome<Vec<Pai
     const PAUSED: &str = "SELECT name FROM {table queues} WHERE paused_at IS NOT NULL";
     let paused = s.texts(sql(PAUSED)).await?;
     let mut pairs = Vec::new();
-    for queue in request
-        .queues
-        .iter()
-        .filter(|queue| !paused.contains(queue))
-    {
+    let mut queues = Share::queues(&request.shares);
+    queues.retain(|(_, queue)| !paused.contains(queue));
+    for (_, queue) in queues {
         let mut behind = String::new();
         while let Some(job) = s.texts(next_job(queue, &behind)).await?.pop() {
             behind.clone_from(&job);
@@ -201,7 +213,7 @@ async fn all_pairs(s: &mut MySession, request: &ClaimRequest) -> Outcome<Vec<Pai
 /// Of which pair how many programs are among the best.
 async fn wanted(s: &mut MySession, request: &ClaimRequest, pairs: &[Pair]) -> Outcome<Vec<usize>> {
     if let [pair] = pairs {
-        return Ok(vec![pair.room]);
+        return Ok(vec![pair.most]);
     }
     let best = s
         .rows::<(BigInt, BigInt, BigInt), (i64, i64, i64)>(best(request, pairs))
@@ -209,6 +221,7 @@ async fn wanted(s: &mut MySession, request: &ClaimRequest, pairs: &[Pair]) -> Ou
     // The room of a job is one for all queues.
     let mut wanted = vec![0; pairs.len()];
     let mut slots = request.slots;
+    let mut free: Vec<usize> = request.shares.iter().map(|share| share.slots).collect();
     for (at, _, _) in best {
         let Some((at, pair)) = usize::try_from(at)
             .ok()
@@ -218,7 +231,9 @@ async fn wanted(s: &mut MySession, request: &ClaimRequest, pairs: &[Pair]) -> Ou
         };
         let of_job = pairs.iter().zip(&wanted).filter(|(p, _)| p.job == pair.job);
         let of_job: usize = of_job.map(|(_, number)| number).sum();
-        if of_job < pair.room && slots > 0 {
+        let of_share = &mut free[pair.share];
+        if of_job < pair.room && *of_share > 0 && slots > 0 {
+            *of_share -= 1;
             wanted[at] += 1;
             slots -= 1;
         }
@@ -251,7 +266,7 @@ pub(super) fn best(request: &ClaimRequest, pairs: &[Pair]) -> Statement<'static>
             .text(pair.job.clone())
             .int(pair.from)
             .int(crashes(request))
-            .int(number(pair.room))
+            .int(number(pair.most))
     })
 }
 
@@ -323,5 +338,6 @@ async fn take(
         }
     }
     claimed.more = taken < locked_all || claimed.contended || taken == request.slots;
+    claimed.again = request.is_divided() && (taken < locked_all || taken == request.slots);
     Ok(())
 }

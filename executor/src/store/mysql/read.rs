@@ -60,6 +60,7 @@ pub(super) async fn read(
                 id: row.id,
             };
             reached.note(floors);
+            program.queue.clone_from(queue);
             program.job.clone_from(job);
             program.suspect = row.suspect;
             programs.push(program);
@@ -102,6 +103,7 @@ async fn data(s: &mut MySession, rows: &[Locked]) -> Outcome<Vec<ClaimedProgram>
         ClaimedProgram {
             fence: Fence { id, token, rev },
             run_id: run_id.unwrap_or_default().into(),
+            queue: String::new(),
             job: String::new(),
             bytes: jobs.len() + program_data.len() + job_data.len() + outputs.len(),
             jobs,

@@ -1,15 +1,18 @@
 //! The suite over MySQL or MariaDB, and what is its own: plans, and migrations that were cut off.
 
 use super::*;
-use crate::store::{
-    Change, Fence, Floor, KnownJobs, Store,
-    server::{Cleared, verb},
-    sql::{
-        ended::deletion,
-        leases,
-        statement::{Value, composed},
+use crate::{
+    config::Share,
+    store::{
+        Change, Fence, Floor, KnownJobs, Store,
+        server::{Cleared, verb},
+        sql::{
+            ended::deletion,
+            leases,
+            statement::{Value, composed},
+        },
+        suite,
     },
-    suite,
 };
 
 /// A store in a database of its own, which goes with the first of the two.
@@ -52,7 +55,7 @@ async fn script(store: &ServerStore<MySqlServer>, texts: &[&str]) {
 fn request(slots: usize) -> ClaimRequest {
     ClaimRequest {
         worker: WorkerId::new(),
-        queues: vec!["default".to_owned()],
+        shares: vec![Share::new(["default"], slots)],
         slots,
         bytes: 1 << 20,
         lease: Duration::from_secs(15),

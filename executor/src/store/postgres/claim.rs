@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::PgSession;
-use crate::store::{
-    ClaimRequest, Claimed, ClaimedProgram, Fence, Floor, Held, Killed,
-    sql::{
-        Outcome, Session, millis, number,
-        promote::kill,
-        statement::{Statement, sql},
+use super::{PgSession, promote::promote};
+use crate::{
+    config::Share,
+    store::{
+        ClaimRequest, Claimed, ClaimedProgram, Fence, Floor,
+        sql::{
+            Outcome, millis, number,
+            statement::{Statement, sql},
+        },
     },
 };
 
@@ -111,9 +113,42 @@ macro_rules! from_the_floors {
     };
 }
 
+// The same where queues have slots of their own: of some shares from the beginning, of others from the
+// floors.
+macro_rules! from_both {
+    () => {
+        concat!(
+            "open (queue, share, free) AS (
+       SELECT q.name COLLATE \"C\", q.share, q.free FROM unnest(?, ?, ?) AS q (name, share, free)
+       WHERE NOT EXISTS (SELECT FROM {table queues} p
+         WHERE p.name = q.name COLLATE \"C\" AND p.paused_at IS NOT NULL)),
+     present (queue, share, free, job) AS (
+       SELECT o.queue, o.share, o.free, (SELECT p.job FROM {t} p WHERE ",
+            ready!(),
+            "    AND p.queue = o.queue ORDER BY p.queue, p.job LIMIT 1)
+       FROM open o
+       UNION ALL
+       SELECT n.queue, n.share, n.free, (SELECT p.job FROM {t} p WHERE ",
+            ready!(),
+            "    AND p.queue = n.queue AND p.job > n.job ORDER BY p.queue, p.job LIMIT 1)
+       FROM present n WHERE n.job IS NOT NULL),
+     allowed (queue, job, room, floor_key, floor_id, share, free) AS MATERIALIZED (
+       SELECT n.queue, n.job, COALESCE(k.room, ?), -9223372036854775808, 0::bigint, n.share, n.free
+       FROM present n LEFT JOIN unnest(?, ?) AS k (job, room) ON k.job COLLATE \"C\" = n.job
+       WHERE n.job IS NOT NULL
+       UNION ALL
+       SELECT f.queue COLLATE \"C\", f.job COLLATE \"C\", f.room, f.order_key, f.id, f.share, f.free
+       FROM unnest(?, ?, ?, ?, ?, ?, ?) AS f (queue, job, room, order_key, id, share, free)
+       WHERE NOT EXISTS (SELECT FROM {table queues} p
+         WHERE p.name = f.queue COLLATE \"C\" AND p.paused_at IS NOT NULL)),"
+        )
+    };
+}
+
+// `most`: how many of a queue and job can be taken; `among`: the best of all, as far as there is room;
 // `present`: what a claim from the beginning tells of the jobs that have something available.
 macro_rules! claim {
-    ($from:expr, $present:literal) => {
+    ($from:expr, $most:literal, $among:literal, $present:literal) => {
         concat!(
             "WITH RECURSIVE ",
             $from,
@@ -125,11 +160,15 @@ macro_rules! claim {
             ready!(),
             "      AND p.queue = a.queue AND p.job = a.job AND p.crashes < ?
                    AND (p.order_key, p.id) > (a.floor_key, a.floor_id)
-                 ORDER BY p.order_key, p.id LIMIT a.room) c
+                 ORDER BY p.order_key, p.id LIMIT ",
+            $most,
+            ") c
                WHERE a.room > 0),
              wanted AS MATERIALIZED (
                SELECT b.queue, b.job, b.floor_key, b.floor_id, count(*) AS number
-               FROM (SELECT * FROM best WHERE place <= room ORDER BY order_key, id LIMIT ?) b
+               FROM (SELECT * FROM ",
+            $among,
+            " ORDER BY order_key, id LIMIT ?) b
                GROUP BY b.queue, b.job, b.floor_key, b.floor_id),
              locked AS MATERIALIZED (
                SELECT c.* FROM wanted w CROSS JOIN LATERAL (
@@ -181,26 +220,36 @@ pub(super) fn best(request: &ClaimRequest) -> Statement<'_> {
         0 => suspect_from,
         _ => i64::MAX,
     };
-    let statement = if request.floors.is_empty() {
-        // Of an unknown job there is room where unknown jobs are taken.
-        let others = if request.jobs.others { slots } else { 0 };
-        let names = || request.jobs.names.iter().copied();
+    // Of an unknown job there is room where unknown jobs are taken.
+    let others = if request.jobs.others { slots } else { 0 };
+    let names = || request.jobs.names.iter().copied();
+    let queues = Share::queues(&request.shares);
+    let statement = if request.is_divided() {
+        best_of_shares(request, others)
+    } else if request.floors.is_empty() {
         sql(claim!(
             from_the_beginning!(),
+            "a.room",
+            "best WHERE place <= room",
             "(SELECT jsonb_agg(jsonb_build_array(queue, job))::text FROM allowed)"
         ))
-        .texts(request.queues.iter().map(|queue| Some(queue.into())))
+        .texts(queues.into_iter().map(|(_, queue)| Some(queue.into())))
         .int(others)
         .texts(names().map(|name| Some(name.into())))
         .ints(names().map(|name| Some(number(request.room_for(name)))))
     } else {
         let floors = || request.floors.iter();
-        sql(claim!(from_the_floors!(), "NULL"))
-            .texts(floors().map(|floor| Some(floor.queue.as_str().into())))
-            .texts(floors().map(|floor| Some(floor.job.as_str().into())))
-            .ints(floors().map(|floor| Some(number(request.room_for(&floor.job)))))
-            .ints(floors().map(|floor| Some(floor.order_key)))
-            .ints(floors().map(|floor| Some(floor.id)))
+        sql(claim!(
+            from_the_floors!(),
+            "a.room",
+            "best WHERE place <= room",
+            "NULL"
+        ))
+        .texts(floors().map(|floor| Some(floor.queue.as_str().into())))
+        .texts(floors().map(|floor| Some(floor.job.as_str().into())))
+        .ints(floors().map(|floor| Some(number(request.room_for(&floor.job)))))
+        .ints(floors().map(|floor| Some(floor.order_key)))
+        .ints(floors().map(|floor| Some(floor.id)))
     };
     statement
         .int(crashes)
@@ -212,6 +261,38 @@ pub(super) fn best(request: &ClaimRequest) -> Statement<'_> {
         .int(number(request.suspects))
         .int(millis(request.lease))
         .text(request.worker.to_string())
+}
+
+/// The beginning of that statement where queues have slots of their own.
+fn best_of_shares(request: &ClaimRequest, others: i64) -> Statement<'_> {
+    let names = || request.jobs.names.iter().copied();
+    let floors = || request.floors.iter();
+    let share = |queue: &str| request.share_of(queue);
+    let free = |queue: &str| number(request.shares[share(queue)].slots);
+    let have_floors: Vec<usize> = floors().map(|floor| share(&floor.queue)).collect();
+    let mut begin = Share::queues(&request.shares);
+    begin.retain(|(share, _)| !have_floors.contains(share));
+    let begin = || begin.iter().copied();
+    sql(claim!(
+        from_both!(),
+        "least(a.room, a.free)",
+        "(SELECT *, row_number() OVER (PARTITION BY share ORDER BY order_key, id) AS among
+          FROM best WHERE place <= room) s WHERE among <= free",
+        "(SELECT jsonb_agg(jsonb_build_array(queue, job))::text FROM present WHERE job IS NOT NULL)"
+    ))
+    .texts(begin().map(|(_, queue)| Some(queue.into())))
+    .ints(begin().map(|(share, _)| Some(number(share))))
+    .ints(begin().map(|(share, _)| Some(number(request.shares[share].slots))))
+    .int(others)
+    .texts(names().map(|name| Some(name.into())))
+    .ints(names().map(|name| Some(number(request.room_for(name)))))
+    .texts(floors().map(|floor| Some(floor.queue.as_str().into())))
+    .texts(floors().map(|floor| Some(floor.job.as_str().into())))
+    .ints(floors().map(|floor| Some(number(request.room_for(&floor.job)))))
+    .ints(floors().map(|floor| Some(floor.order_key)))
+    .ints(floors().map(|floor| Some(floor.id)))
+    .ints(floors().map(|floor| Some(number(share(&floor.queue)))))
+    .ints(floors().map(|floor| Some(free(&floor.queue))))
 }
 
 async fn take(
@@ -271,8 +352,9 @@ async fn take(
         let (run_id, jobs, program_data, job_data, outputs) = texts;
         let (step, retried, ordinal, crashes, job, queue, order_key, shared_keys) = numbers;
         let job = job.unwrap_or_default();
+        let queue = queue.unwrap_or_default();
         let reached = Floor {
-            queue: queue.unwrap_or_default(),
+            queue: queue.clone(),
             job: job.clone(),
             order_key: order_key.unwrap_or(i64::MIN),
             id,
@@ -283,6 +365,7 @@ async fn take(
         claimed.programs.push(ClaimedProgram {
             fence: Fence { id, token, rev },
             run_id: run_id.unwrap_or_default().into(),
+            queue,
             job,
             bytes: jobs.len() + program_data.len() + job_data.len() + outputs.len(),
             jobs,
@@ -300,74 +383,29 @@ async fn take(
     let taken = number(claimed.programs.len());
     claimed.contended = locked < wanted;
     claimed.more = taken < wanted || taken == slots || (request.suspects == 0);
+    claimed.again = request.is_divided()
+        && (taken < locked || taken == slots || may_be_kept_back(request, claimed));
     Ok(())
 }
 
-// Two ranges of one index.
-const DUE: &str = "
-SELECT * FROM (
-  SELECT id::bigint, token, 0::bigint, crashes::bigint FROM {t}{delayed} AND {due} <= {now_ms}
-  ORDER BY {due} LIMIT ? FOR UPDATE SKIP LOCKED) d
-UNION ALL
-SELECT * FROM (
-  SELECT id::bigint, token, CASE WHEN lease_until IS NULL THEN 0 ELSE 1 END::bigint, crashes::bigint
-  FROM {t}{claimed} AND {due} <= {now_ms} AND (lease_until IS NULL OR ? = 1)
-  ORDER BY {due} LIMIT ? FOR UPDATE SKIP LOCKED) c";
-
-/// What is due by itself; `takes_over`: what dead workers held as well.
-pub(super) fn due(takes_over: bool) -> Statement<'static> {
-    sql(DUE)
-        .int(number(MOST))
-        .int(i64::from(takes_over))
-        .int(number(MOST))
-}
-
-/// How many programs one claim makes available at most, of each of the two.
-const MOST: usize = 1000;
-
-/// Makes available what has become due, and what dead workers held; errors what has killed too many
-/// of them. Also whether that was all.
-async fn promote(s: &mut PgSession, request: &ClaimRequest) -> Outcome<(Vec<Killed>, bool)> {
-    const PROMOTE_DUE: &str = "
-        UPDATE {t} SET ready = 1, order_key = available_at + priority * 60000, waiting = NULL
-        WHERE id = ANY(?)";
-    // Token and worker stay, and with them the right of the old worker to commit or to renew its
-    // lease, until somebody claims.
-    const PROMOTE_EXPIRED: &str = "
-        UPDATE {t} SET ready = 1, job = {job}, waiting = NULL, lease_until = NULL,
-          order_key = COALESCE(available_at, {now_ms}) + priority * 60000,
-          available_at = COALESCE(available_at, {now_ms}), crashes = crashes + 1
-        WHERE id = ANY(?)";
-    const RENEW: &str = "UPDATE {t} SET lease_until = {now_ms} + ? WHERE id = ANY(?)";
-    let takes_over = s.has_been_up_for(request.lease);
-    let due = s
-        .rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64)>(due(takes_over))
-        .await?;
-    let all = due.len() < MOST;
-    let (mut waited, mut expired, mut ours, mut killed) = (vec![], vec![], vec![], vec![]);
-    for (id, token, leased, crashes) in due {
-        if leased == 0 {
-            waited.push(Some(id));
-        } else if request.running.contains(&Held { id, token }) {
-            // The store was away for longer than the lease, and nobody has come before us.
-            ours.push(Some(id));
-        } else if crashes + 1 >= i64::from(request.max_crashes) {
-            killed.push(kill(s, id, crashes + 1).await?);
-        } else {
-            expired.push(Some(id));
-        }
-    }
-    if !waited.is_empty() {
-        s.run(sql(PROMOTE_DUE).ints(waited)).await?;
-    }
-    if !expired.is_empty() {
-        s.run(sql(PROMOTE_EXPIRED).ints(expired)).await?;
-    }
-    if !ours.is_empty() {
-        let renew = sql(RENEW).int(millis(request.lease)).ints(ours);
-        s.run(renew).await?;
-    }
-    Ok((killed, all))
+/// Whether a place in a job that has a limit in this worker may have been kept for a program for which there
+/// was no slot then: the statement looks at the places before it looks at the slots.
+fn may_be_kept_back(request: &ClaimRequest, claimed: &Claimed) -> bool {
+    let taken = request.taken_of_shares(&claimed.programs);
+    let is_full = |queue: &str| {
+        let share = request.share_of(queue);
+        taken[share] == request.shares[share].slots
+    };
+    let has_room = |job: &str, room: usize| {
+        let taken = claimed.programs.iter().filter(|program| program.job == job);
+        taken.count() < room
+    };
+    let stands_in = |job: &str, full: bool| {
+        let mut pairs = request.floors.iter().chain(&claimed.floors);
+        pairs.any(|it| it.job == job && is_full(&it.queue) == full)
+    };
+    let mut jobs = request.room.iter();
+    jobs.any(|(job, room)| has_room(job, *room) && stands_in(job, true) && stands_in(job, false))
 }
 
 const NEXT_DUE: &str = "

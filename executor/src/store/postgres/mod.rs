@@ -12,6 +12,7 @@ mod create;
 mod dialect;
 mod hear;
 mod heartbeat;
+mod promote;
 mod prune;
 
 use std::{sync::Arc, time::Duration};

@@ -1,16 +1,19 @@
 //! The suite over PostgreSQL, and what is its own: plans.
 
 use super::*;
-use crate::store::{
-    Change, Fence, Floor, KnownJobs, Store,
-    server::{Cleared, verb},
-    sql::{
-        control::{CANCEL, RETRY},
-        ended::deletion,
-        leases,
-        statement::{Value, composed},
+use crate::{
+    config::Share,
+    store::{
+        Change, Fence, Floor, KnownJobs, Store,
+        server::{Cleared, verb},
+        sql::{
+            control::{CANCEL, RETRY},
+            ended::deletion,
+            leases,
+            statement::{Value, composed},
+        },
+        suite,
     },
-    suite,
 };
 
 /// A store in a schema of its own, which goes with the first of the two.
@@ -49,7 +52,7 @@ async fn plans_do_not_depend_on_statistics() {
     store.migrate().await.expect("tables");
     let request = ClaimRequest {
         worker: WorkerId::new(),
-        queues: vec!["default".to_owned()],
+        shares: vec![Share::new(["default"], 1000)],
         slots: 1000,
         bytes: 1 << 20,
         lease: Duration::from_secs(15),
@@ -70,12 +73,21 @@ async fn plans_do_not_depend_on_statistics() {
         id: 7,
     };
     let further = ClaimRequest {
-        queues: request.queues.clone(),
+        shares: request.shares.clone(),
         jobs: Arc::clone(&request.jobs),
         room: Vec::new(),
         running: Vec::new(),
         floors: vec![floor],
         ..request
+    };
+    // Of the one share from the floor, of the other from the beginning.
+    let divided = ClaimRequest {
+        shares: vec![Share::new(["default"], 10), Share::new(["other"], 5)],
+        jobs: Arc::clone(&further.jobs),
+        room: Vec::new(),
+        running: Vec::new(),
+        floors: further.floors.clone(),
+        ..further
     };
     let write = |change| StepWrite {
         fence: Fence {
@@ -108,7 +120,7 @@ async fn plans_do_not_depend_on_statistics() {
         let mut statements = vec![
             claim::best(&request),
             claim::best(&further),
-            claim::due(true),
+            promote::due(true),
             claim::next(),
             leases::far(7),
             heartbeat::renew(request.worker, request.lease, &held),
@@ -126,6 +138,7 @@ async fn plans_do_not_depend_on_statistics() {
         let retry = composed(format!("{RETRY}{among}")).int(0).text("a");
         statements.push(retry.int(1).int(7).int(7).int(1).int(2));
         statements.extend(ended.iter().map(|ended| prune::oldest(ended, 1000)));
+        statements.push(claim::best(&divided));
         let mut plans = Vec::new();
         for statement in statements {
             plans.push(scans(&store, statement).await);
@@ -146,6 +159,7 @@ async fn plans_do_not_depend_on_statistics() {
     assert!((5..13).all(|at| only(at, "_pkey")), "{seen:#?}");
     assert!(only(13, "_finished_queue"), "{seen:#?}");
     assert!(only(14, "_errored_queue"), "{seen:#?}");
+    assert_eq!(seen[0].len(), 16);
 }
 
 /// Makes so many programs, some of them running and most of them ended, and lets the planner know.

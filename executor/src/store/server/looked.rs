@@ -1,10 +1,11 @@
 //! What a store remembers of its claims: when to look for what becomes due by itself, where a busy claim
 //! goes on, and for how much to ask.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Database, Inner};
 use crate::{
+    config::Share,
     error::Result,
     store::{ClaimRequest, Claimed, ClaimedProgram, Floor},
 };
@@ -17,11 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Looked {
     at: Option<tokio::time::Instant>,
     next_due: Option<tokio::time::Instant>,
-    /// How far the jobs' programs were taken, as long as claims come back full.
-    floors: Vec<Floor>,
-    /// The queues to which they belong.
-    queues: Vec<String>,
-    from_the_beginning: Option<tokio::time::Instant>,
+    reached: Vec<Reached>,
     /// How many claims in a row have got nothing of what others were taking.
     in_vain: u32,
     /// The bytes of a program, on average over the last ones taken; zero: not known yet.
@@ -34,6 +31,14 @@ pub(super) struct Looked {
     owes: bool,
 }
 
+/// How far the programs of queues that share slots were taken, as long as all of the slots are.
+struct Reached {
+    queues: Arc<[String]>,
+    floors: Vec<Floor>,
+    /// When it was looked from the beginning.
+    since: tokio::time::Instant,
+}
+
 impl Looked {
     /// How many programs to ask for: twice what the byte budget is likely to let in, or a claim of large
     /// ones would read many that it can't take.
@@ -42,6 +47,11 @@ impl Looked {
         let likely = request.bytes.checked_div(self.bytes).unwrap_or(usize::MAX);
         let least = if self.failed { 1 } else { FEW };
         request.slots.min(likely.saturating_mul(2).max(least))
+    }
+
+    fn reached(&mut self, share: &Share) -> Option<&mut Reached> {
+        let its = |reached: &&mut Reached| reached.queues == share.queues;
+        self.reached.iter_mut().find(its)
     }
 
     pub(super) fn has_seen(&mut self, programs: &[ClaimedProgram]) {
@@ -120,18 +130,24 @@ impl<D: Database> Inner<D> {
 
     /// Where the next claim looks from: a busy one goes on where the last one has stopped, and looks
     /// from the beginning now and then, for what has a better place.
-    pub(super) fn floors(&self, queues: &[String]) -> Vec<Floor> {
+    pub(super) fn floors(&self, shares: &[Share]) -> Vec<Floor> {
         const EVERY: Duration = Duration::from_millis(500);
         let mut looked = self.looked();
         let now = tokio::time::Instant::now();
-        if looked.from_the_beginning.is_none_or(|at| now - at >= EVERY) || looked.queues != queues {
-            looked.floors.clear();
-            looked.queues = queues.to_vec();
+        looked.reached.retain(|reached| now - reached.since < EVERY);
+        let mut floors = Vec::new();
+        for share in shares {
+            match looked.reached(share) {
+                Some(reached) if reached.floors.is_empty() => reached.since = now,
+                Some(reached) => floors.extend_from_slice(&reached.floors),
+                None => looked.reached.push(Reached {
+                    queues: Arc::clone(&share.queues),
+                    floors: Vec::new(),
+                    since: now,
+                }),
+            }
         }
-        if looked.floors.is_empty() {
-            looked.from_the_beginning = Some(now);
-        }
-        looked.floors.clone()
+        floors
     }
 
     pub(super) fn has_taken(
@@ -140,13 +156,20 @@ impl<D: Database> Inner<D> {
         request: &ClaimRequest,
         claimed: &mut Claimed,
     ) {
-        let full = claimed.programs.len() == request.slots;
-        for floor in std::mem::take(&mut claimed.floors) {
-            floor.note(&mut looked.floors);
-        }
-        if !full {
-            looked.floors.clear();
-            if !request.floors.is_empty() {
+        let all = claimed.programs.len() == request.slots;
+        let taken = request.taken_of_shares(&claimed.programs);
+        for (share, taken) in request.shares.iter().zip(taken) {
+            let its = |floor: &Floor| share.queues.contains(&floor.queue);
+            let full = all || taken == share.slots;
+            if let Some(reached) = looked.reached(share) {
+                for floor in claimed.floors.extract_if(.., |floor| its(floor)) {
+                    floor.note(&mut reached.floors);
+                }
+                if !full {
+                    reached.floors.clear();
+                }
+            }
+            if !full && request.floors.iter().any(its) {
                 // There may be more before.
                 claimed.more = true;
                 claimed.next_due = Some(Duration::ZERO);

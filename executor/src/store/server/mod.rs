@@ -148,7 +148,7 @@ impl<D: Database> Store for ServerStore<D> {
             let began = tokio::time::Instant::now();
             let look = self.0.looks();
             let slots = self.0.looked().slots(&request);
-            let floors = self.0.floors(&request.queues);
+            let floors = self.0.floors(&request.shares);
             let request = ClaimRequest {
                 slots,
                 floors,

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{Outcome, Session, millis, number, rows, statement::sql};
 use crate::{
+    config::Share,
     store::{WorkerId, WorkerInfo, WorkerRecord},
     time::Timestamp,
 };
@@ -18,12 +19,15 @@ pub(in crate::store) async fn register<S: Session>(
     // A day after its last sign nobody asks for a worker any more.
     const FORGET: &str = "DELETE FROM {table workers} WHERE seen_at < {now_ms} - 86400000";
     s.run(sql(FORGET)).await?;
+    let queues = Share::queues(&worker.shares);
+    let queues: Vec<&str> = queues.iter().map(|(_, queue)| queue.as_str()).collect();
+    let slots = worker.shares.iter().map(|share| share.slots).sum();
     let statement = sql(REGISTER)
         .text(worker.id.to_string())
         .text(&worker.host)
         .int(i64::from(worker.pid))
-        .text(worker.queues.join(","))
-        .int(number(worker.slots))
+        .text(queues.join(","))
+        .int(number(slots))
         .int(millis(worker.lease));
     s.run(statement).await?;
     Ok(())

@@ -9,9 +9,12 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::{SqliteSession, text::Lossy, workers::Locks};
-use crate::store::{
-    ClaimRequest, Claimed, ClaimedProgram, Fence,
-    sql::{Outcome, millis, number, statement::sql},
+use crate::{
+    config::Share,
+    store::{
+        ClaimRequest, Claimed, ClaimedProgram, Fence,
+        sql::{Outcome, millis, number, statement::sql},
+    },
 };
 
 pub(super) fn claim(
@@ -24,7 +27,7 @@ pub(super) fn claim(
         killed: super::promote::promote(s, request)?,
         ..Claimed::default()
     };
-    let chosen = choose(s, request, &mut claimed.more)?;
+    let chosen = choose(s, request, &mut claimed)?;
     if !chosen.is_empty() {
         claimed.programs = take(s, request, &chosen)?;
     }
@@ -63,7 +66,11 @@ WHERE ready = 1 AND finished_at IS NULL AND errored_at IS NULL AND queue = ? AND
 ORDER BY order_key, id LIMIT ?"#;
 
 /// The best programs that the worker can take, as far as its slots and bytes reach.
-fn choose(s: &mut SqliteSession<'_>, request: &ClaimRequest, more: &mut bool) -> Outcome<Vec<i64>> {
+fn choose(
+    s: &mut SqliteSession<'_>,
+    request: &ClaimRequest,
+    claimed: &mut Claimed,
+) -> Outcome<Vec<i64>> {
     let paused = s.rows::<Text, String>(sql(PAUSED))?;
     let suspect_from = i64::from(request.suspect_from());
     let crashes = if request.suspects == 0 {
@@ -71,54 +78,65 @@ fn choose(s: &mut SqliteSession<'_>, request: &ClaimRequest, more: &mut bool) ->
     } else {
         i64::MAX
     };
-    *more |= request.suspects == 0;
+    claimed.more |= request.suspects == 0;
     let mut best = BinaryHeap::new();
     // The room of a job is one for all queues.
     let mut rooms: Vec<(String, usize)> = Vec::new();
-    for queue in request
-        .queues
-        .iter()
-        .filter(|queue| !paused.contains(queue))
-    {
+    let mut free: Vec<usize> = request.shares.iter().map(|share| share.slots).collect();
+    let mut queues = Share::queues(&request.shares);
+    queues.retain(|(_, queue)| !paused.contains(queue));
+    for (share, queue) in queues {
         let jobs = s.rows::<Text, Lossy>(sql(AVAILABLE_JOBS).text(queue).text(queue))?;
         for Lossy(job) in jobs {
             let room = request.room_for(&job);
             if room == 0 {
                 continue;
             }
+            let most = room.min(free[share]);
             let candidates = s.rows::<(BigInt, BigInt, BigInt, BigInt), (i64, i64, i64, i64)>(
                 sql(CANDIDATES)
                     .text(queue)
                     .text(&job)
                     .int(crashes)
-                    .int(number(room)),
+                    .int(number(most)),
             )?;
-            *more |= candidates.len() == room;
+            claimed.more |= candidates.len() == room;
             let known = rooms.iter().position(|(name, _)| *name == job);
             let at = known.unwrap_or_else(|| {
                 rooms.push((job, room));
                 rooms.len() - 1
             });
-            best.extend(candidates.into_iter().map(|row| Reverse((row, at))));
+            best.extend(candidates.into_iter().map(|row| Reverse((row, share, at))));
         }
     }
     let mut chosen = Vec::new();
     let mut bytes = 0;
     let mut suspects = request.suspects;
-    while let Some(Reverse(((_, id, size, crashes), job))) = best.pop() {
+    while let Some(Reverse(((_, id, size, crashes), share, job))) = best.pop() {
+        if chosen.len() == request.slots {
+            claimed.more = true;
+            claimed.again = request.is_divided();
+            break;
+        }
+        // A share that is full keeps nobody else back.
+        if free[share] == 0 {
+            continue;
+        }
         let room = &mut rooms[job].1;
         let suspect = crashes >= suspect_from;
         if *room == 0 || (suspect && suspects == 0) {
-            *more = true;
+            claimed.more = true;
             continue;
         }
         bytes += usize::try_from(size).unwrap_or(0);
         // One program is always let in, or a large one would wait for ever.
-        if chosen.len() == request.slots || (bytes > request.bytes && !chosen.is_empty()) {
-            *more = true;
+        if bytes > request.bytes && !chosen.is_empty() {
+            claimed.more = true;
+            claimed.again = request.is_divided();
             break;
         }
         *room -= 1;
+        free[share] -= 1;
         suspects -= usize::from(suspect);
         chosen.push(id);
     }
@@ -131,7 +149,7 @@ UPDATE {t} SET token = token + 1, rev = rev + 1, ready = 0, lease_until = ?, wor
 WHERE id IN (SELECT value FROM json_each(?))
 RETURNING id, token, rev, COALESCE(run_id, ''), jobs, COALESCE(program_data, 'null'),
   COALESCE(job_data, '{}'), outputs, {step}, COALESCE(step_retry_count, 0),
-  child_ordinal, COALESCE(order_key, 0), crashes, COALESCE(job, ''), COALESCE(shared_keys, 0)"#;
+  child_ordinal, COALESCE(order_key, 0), crashes, COALESCE(job, ''), COALESCE(shared_keys, 0), queue"#;
 
 fn take(
     s: &mut SqliteSession<'_>,
@@ -140,11 +158,11 @@ fn take(
 ) -> Outcome<Vec<ClaimedProgram>> {
     type Sql = (
         (BigInt, BigInt, BigInt, Text, Text, Text, Text, Text),
-        (BigInt, BigInt, BigInt, BigInt, BigInt, Text, BigInt),
+        (BigInt, BigInt, BigInt, BigInt, BigInt, Text, BigInt, Text),
     );
     type Row = (
         (i64, i64, i64, Lossy, Lossy, Lossy, Lossy, Lossy),
-        (i64, i64, i64, i64, i64, Lossy, i64),
+        (i64, i64, i64, i64, i64, Lossy, i64, Lossy),
     );
     let list = serde_json::to_string(ids).unwrap_or_default();
     let mut rows = s.rows::<Sql, Row>(
@@ -154,15 +172,16 @@ fn take(
             .text(list),
     )?;
     // RETURNING has no order of its own.
-    rows.sort_unstable_by_key(|(wide, (_, _, _, order, _, _, _))| (*order, wide.0));
+    rows.sort_unstable_by_key(|(wide, (_, _, _, order, _, _, _, _))| (*order, wide.0));
     let programs = rows.into_iter().map(|(wide, narrow)| {
-        let (step, retry_count, ordinal, _, crashes, Lossy(job), shared) = narrow;
+        let (step, retry_count, ordinal, _, crashes, Lossy(job), shared, Lossy(queue)) = narrow;
         let (id, token, rev, Lossy(run_id), Lossy(jobs), program_data, job_data, outputs) = wide;
         let (Lossy(program_data), Lossy(job_data), Lossy(outputs)) =
             (program_data, job_data, outputs);
         ClaimedProgram {
             fence: Fence { id, token, rev },
             run_id: run_id.into(),
+            queue,
             job,
             bytes: jobs.len() + program_data.len() + job_data.len() + outputs.len(),
             jobs,

@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Stage, new_program};
 use crate::{
+    config::Share,
     program::{Options, Start},
-    store::{ClaimRequest, ProgramState},
+    run_id::RunId,
+    store::{ClaimRequest, Created, ProgramState},
 };
 
 pub(in crate::store) async fn a_claim_takes_each_program_once(stage: Stage) {
@@ -115,4 +117,97 @@ pub(in crate::store) async fn pausing_closes_a_queue(stage: Stage) {
     assert!(stage.store.stats().await.expect("read").queues["default"].paused);
     assert!(set(false).await.expect("reached"));
     stage.claim_one().await;
+}
+
+fn in_queue(queue: &str) -> Options {
+    Options {
+        queue: Some(queue.into()),
+        ..Options::default()
+    }
+}
+
+impl Stage {
+    /// Creates programs of one job in a queue; their run ids.
+    async fn create_in(&self, queue: &str, number: usize) -> Vec<RunId> {
+        let programs = (0..number).map(|_| new_program(&["a"], in_queue(queue)));
+        let created = self.store.create(programs.collect()).await;
+        let created = created.expect("reached").into_iter();
+        let run_id = |created: crate::Result<Created>| created.expect("stored").run_id;
+        created.map(run_id).collect()
+    }
+
+    fn of_shares(&self, shares: &[(&[&str], usize)]) -> ClaimRequest {
+        let share = |(queues, slots): &(&[&str], usize)| Share::new(queues.iter().copied(), *slots);
+        ClaimRequest {
+            shares: shares.iter().map(share).collect(),
+            slots: shares.iter().map(|(_, slots)| slots).sum(),
+            ..self.request()
+        }
+    }
+}
+
+pub(in crate::store) async fn each_queue_has_its_own_slots(stage: Stage) {
+    // What waits in the one is older than all else.
+    let mut one = stage.create_in("one", 30).await.into_iter();
+    let mut two = stage.create_in("two", 6).await.into_iter();
+    let mut three = stage.create_in("three", 6).await.into_iter();
+    let claim = async |one, others| {
+        let request = stage.of_shares(&[(&["one"], one), (&["two", "three"], others)]);
+        let claimed = stage.store.claim(request).await.expect("claimed");
+        let run_ids = claimed.programs.into_iter().map(|it| it.run_id);
+        run_ids.collect::<Vec<_>>()
+    };
+    let mut next = |ones, twos, threes| {
+        let first = one.by_ref().take(ones).chain(two.by_ref().take(twos));
+        first.chain(three.by_ref().take(threes)).collect::<Vec<_>>()
+    };
+    assert_eq!(claim(3, 4).await, next(3, 4, 0));
+    assert_eq!(claim(3, 4).await, next(3, 2, 2), "it goes on from there");
+    assert_eq!(claim(2, 1).await, next(2, 0, 1));
+    assert_eq!(claim(2, 10).await, next(2, 0, 3), "no slot of the others");
+    let late = stage.create_in("two", 1).await;
+    let taken = [next(1, 0, 0), late].concat();
+    assert_eq!(
+        claim(1, 5).await,
+        taken,
+        "what comes later is found at once"
+    );
+    let paused = stage.store.set_paused("three".to_owned(), true).await;
+    assert!(paused.expect("reached"));
+    let of_paused = stage.create_in("three", 1).await;
+    let late = stage.create_in("two", 1).await;
+    assert_eq!(claim(1, 5).await, [next(1, 0, 0), late].concat());
+    let resumed = stage.store.set_paused("three".to_owned(), false).await;
+    assert!(resumed.expect("reached"));
+    assert_eq!(claim(1, 5).await, [next(1, 0, 0), of_paused].concat());
+}
+
+pub(in crate::store) async fn what_keeps_a_queue_from_its_slots_is_told(stage: Stage) {
+    let create = async |job, queue| stage.create_with(&[job], in_queue(queue)).await;
+    let best = create("a", "one").await.expect("stored");
+    create("limited", "one").await.expect("stored");
+    let other = create("limited", "two").await.expect("stored");
+    // The room of the job is not kept for the program for which there is no slot.
+    let request = |shares| ClaimRequest {
+        room: vec![("limited", 1)],
+        ..stage.of_shares(shares)
+    };
+    let both = request(&[(&["one"], 1), (&["two"], 1)]);
+    let claimed = stage.store.claim(both).await.expect("claimed");
+    let mut taken: Vec<_> = claimed.programs.into_iter().map(|it| it.run_id).collect();
+    if claimed.again {
+        let rest = stage.claim_with(request(&[(&["two"], 1)])).await;
+        taken.extend(rest.into_iter().map(|it| it.run_id));
+    }
+    assert_eq!(taken, [best, other]);
+    // Nor are the bytes.
+    stage.create_in("one", 1).await;
+    stage.create_in("two", 1).await;
+    let short = ClaimRequest {
+        bytes: 1,
+        ..stage.of_shares(&[(&["one"], 5), (&["two"], 5)])
+    };
+    let claimed = stage.store.claim(short).await.expect("claimed");
+    assert_eq!(claimed.programs.len(), 1);
+    assert!(claimed.again && claimed.more);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{LEASE, Stage, held, new_program};
 use crate::{
+    config::Share,
     job::GlobalLimit,
     program::Options,
     store::{Claimed, LimitedJob, LimitedRequest, WorkerId},
@@ -24,8 +25,7 @@ impl Stage {
     fn limited(&self, job: &'static str, limit: GlobalLimit) -> LimitedRequest {
         LimitedRequest {
             worker: self.worker,
-            queues: vec!["default".to_owned()],
-            slots: 10,
+            shares: vec![Share::new(["default"], 10)],
             bytes: 1 << 20,
             lease: LEASE,
             grace: Duration::ZERO,
@@ -135,6 +135,30 @@ pub(in crate::store) async fn who_stands_behind_a_full_key_is_found_at_once(stag
     assert_eq!(next.len(), 1);
     assert_eq!(next[0].program_data, claimed[0].program_data);
     assert!(next[0].fence.id > claimed[0].fence.id);
+}
+
+pub(in crate::store) async fn limited_jobs_take_no_more_than_a_queue_has_slots(stage: Stage) {
+    for queue in ["one", "one", "one", "two", "two"] {
+        let options = Options {
+            queue: Some(queue.into()),
+            ..Options::default()
+        };
+        stage.create_with(&["a"], options).await.expect("stored");
+    }
+    let many = GlobalLimit {
+        concurrency: Some(10),
+        ..ONE
+    };
+    let request = LimitedRequest {
+        shares: vec![Share::new(["one"], 2), Share::new(["two"], 1)],
+        ..stage.limited("a", many)
+    };
+    let claim = async || {
+        let claimed = stage.claim_limited(&request).await.programs.into_iter();
+        claimed.map(|it| it.queue).collect::<Vec<_>>()
+    };
+    assert_eq!(claim().await, ["one", "one", "two"]);
+    assert_eq!(claim().await, ["one", "two"]);
 }
 
 pub(in crate::store) async fn a_limit_of_an_unknown_job_wakes_nobody(stage: Stage) {

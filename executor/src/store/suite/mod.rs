@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     RunId,
+    config::Share,
     program::{Checked, Options},
 };
 
@@ -37,6 +38,7 @@ macro_rules! exercise {
     ($fresh:path) => {
         $crate::store::suite::exercise!(@each $fresh:
             a_claim_takes_each_program_once, a_claim_goes_by_order_and_room,
+            each_queue_has_its_own_slots, what_keeps_a_queue_from_its_slots_is_told,
             a_claim_is_bounded_by_bytes, a_claim_leaves_what_is_not_due,
             steps_are_recorded_behind_the_fence, a_write_that_was_applied_is_recognised,
             an_expired_lease_that_nobody_took_still_commits, a_taken_program_fences_the_old_claim,
@@ -73,7 +75,7 @@ macro_rules! exercise {
             of_two_binaries_the_first_is_heeded_while_it_lives, what_somebody_has_edited_stays,
             a_place_that_has_ended_goes_to_another_and_never_back,
             who_stands_behind_a_full_key_is_found_at_once, a_limit_of_an_unknown_job_wakes_nobody,
-            large_programs_are_let_in_by_the_byte,
+            large_programs_are_let_in_by_the_byte, limited_jobs_take_no_more_than_a_queue_has_slots,
             a_program_waits_for_its_child, a_wait_ends_however_the_child_does,
             reports_on_a_child_let_its_parent_go_on, a_wait_that_was_taken_away_means_nothing,
             a_stopped_program_starts_nothing_to_wait_for, who_has_the_key_is_waited_for,
@@ -138,13 +140,11 @@ impl Stage {
     }
 
     async fn register_with(&self, id: WorkerId, lease: Duration) {
-        let queues = vec!["default".to_owned()];
         let record = WorkerRecord {
             id,
             host: "test".to_owned(),
             pid: 1,
-            queues,
-            slots: 10,
+            shares: vec![Share::new(["default"], 10)],
             lease,
         };
         self.store.register(record).await.expect("registered");
@@ -169,7 +169,7 @@ impl Stage {
     fn request(&self) -> ClaimRequest {
         ClaimRequest {
             worker: self.worker,
-            queues: vec!["default".to_owned()],
+            shares: vec![Share::new(["default"], 10)],
             slots: 10,
             bytes: 1 << 20,
             lease: LEASE,

@@ -42,7 +42,8 @@ struct State {
     lanes: Vec<Lane>,
     /// The oldest first.
     waiting: VecDeque<Held>,
-    wanted: bool,
+    /// Of which lanes the worker wants messages.
+    wanted: Vec<bool>,
 }
 
 #[derive(Default)]
@@ -58,7 +59,7 @@ impl Inbox {
             state: Mutex::new(State {
                 lanes: (0..lanes).map(|_| Lane::default()).collect(),
                 waiting: VecDeque::new(),
-                wanted: true,
+                wanted: vec![true; lanes],
             }),
             news: Notify::new(),
             passed: (0..lanes).map(|_| Notify::new()).collect(),
@@ -95,7 +96,7 @@ impl Inbox {
     pub(super) fn delivered(&self, lane: usize, tag: u64, offer: Offer) {
         let mut state = self.state();
         let channel = state.lanes[lane].channel;
-        if state.wanted {
+        if state.wanted[lane] {
             state.waiting.push_back(Held {
                 lane,
                 channel,
@@ -114,9 +115,9 @@ impl Inbox {
         std::mem::take(&mut self.state().lanes[lane].verdicts)
     }
 
-    /// Whether the worker wants messages.
-    pub(super) fn wanted(&self) -> bool {
-        self.state().wanted
+    /// Whether the worker wants messages of this one.
+    pub(super) fn wanted(&self, lane: usize) -> bool {
+        self.state().wanted[lane]
     }
 
     /// A verdict was passed, or `wanted` has changed.
@@ -136,15 +137,19 @@ impl Inbox {
         self.state().lanes.iter().all(|lane| lane.hears)
     }
 
-    pub(super) fn any(&self) -> bool {
-        !self.state().waiting.is_empty()
+    /// Whether some wait of lanes for which there are slots.
+    pub(super) fn any(&self, mut has_slots: impl FnMut(usize) -> bool) -> bool {
+        let state = self.state();
+        state.waiting.iter().any(|held| has_slots(held.lane))
     }
 
-    /// The oldest, so many at most. They are to be passed on, or put back.
-    pub(super) fn take(&self, most: usize) -> Vec<Held> {
+    /// The oldest first, those whose lane gets a slot. They are to be passed on, or put back.
+    pub(super) fn take(&self, mut gets_slot: impl FnMut(usize) -> bool) -> Vec<Held> {
         let mut state = self.state();
-        let taken = most.min(state.waiting.len());
-        state.waiting.drain(..taken).collect()
+        let waiting = std::mem::take(&mut state.waiting).into_iter();
+        let (taken, left) = waiting.partition::<Vec<_>, _>(|held| gets_slot(held.lane));
+        state.waiting = left.into();
+        taken
     }
 
     pub(super) fn put_back(&self, held: Vec<Held>) {
@@ -168,17 +173,21 @@ impl Inbox {
         self.tell_lanes();
     }
 
-    /// Wants no more messages, and leaves those that are there to others.
-    pub(super) fn give_up(&self) {
-        self.state().wanted = false;
-        let held = self.take(usize::MAX);
+    /// Wants no more messages of these, and leaves those that are there to others.
+    pub(super) fn give_up(&self, lanes: &[usize]) {
+        for lane in lanes {
+            self.state().wanted[*lane] = false;
+        }
+        let held = self.take(|lane| lanes.contains(&lane));
         self.pass(held.into_iter().map(|held| (held, Verdict::Return)));
     }
 
-    /// Wants messages again.
-    pub(super) fn want(&self) {
-        if !std::mem::replace(&mut self.state().wanted, true) {
-            self.tell_lanes();
+    /// Wants messages of these again.
+    pub(super) fn want(&self, lanes: &[usize]) {
+        for lane in lanes {
+            if !std::mem::replace(&mut self.state().wanted[*lane], true) {
+                self.passed[*lane].notify_one();
+            }
         }
     }
 
@@ -203,25 +212,47 @@ mod tests {
     fn what_a_full_worker_holds_goes_back_to_where_it_came_from() {
         let inbox = Inbox::new(1);
         inbox.delivered(0, 1, offer("1"));
-        inbox.give_up();
+        inbox.give_up(&[0]);
         // What is on its way when nothing more is wanted.
         inbox.delivered(0, 2, offer("2"));
         assert_eq!(
             inbox.verdicts(0),
             [(1, Verdict::Return), (2, Verdict::Return)]
         );
-        assert!(!inbox.any() && !inbox.wanted());
+        assert!(!inbox.any(|_| true) && !inbox.wanted(0));
+    }
+
+    #[test]
+    fn a_full_lane_keeps_no_other_from_its_slots() {
+        let inbox = Inbox::new(2);
+        inbox.delivered(0, 1, offer("full"));
+        inbox.delivered(1, 1, offer("b"));
+        inbox.delivered(1, 2, offer("c"));
+        let mut free = [0_usize, 1];
+        let taken = inbox.take(|lane| {
+            let gets = free[lane] > 0;
+            free[lane] = free[lane].saturating_sub(1);
+            gets
+        });
+        let taken: Vec<_> = taken.iter().map(|held| &*held.offer.run_id).collect();
+        assert_eq!(taken, ["b"]);
+        inbox.give_up(&[0]);
+        assert_eq!(inbox.verdicts(0), [(1, Verdict::Return)]);
+        assert_eq!(inbox.verdicts(1), []);
+        assert!(inbox.any(|lane| lane == 1) && inbox.wanted(1) && !inbox.wanted(0));
+        inbox.want(&[0]);
+        assert!(inbox.wanted(0));
     }
 
     #[test]
     fn a_new_channel_has_nothing_to_do_with_the_messages_of_the_last() {
         let inbox = Inbox::new(1);
         inbox.delivered(0, 1, offer("1"));
-        let taken = inbox.take(5);
+        let taken = inbox.take(|_| true);
         inbox.begin(0);
         inbox.put_back(taken.clone());
         inbox.pass(taken.into_iter().map(|held| (held, Verdict::Later)));
-        assert!(!inbox.any());
+        assert!(!inbox.any(|_| true));
         assert_eq!(inbox.verdicts(0), []);
     }
 }

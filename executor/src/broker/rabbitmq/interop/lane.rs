@@ -38,8 +38,8 @@ pub(in crate::broker::rabbitmq) struct InteropEars {
     pub(in crate::broker::rabbitmq) inbox: Arc<Inbox>,
     pub(in crate::broker::rabbitmq) queues: Vec<String>,
     pub(in crate::broker::rabbitmq) trouble: Arc<Trouble>,
-    /// Messages that are held of a queue at most.
-    pub(in crate::broker::rabbitmq) prefetch: u16,
+    /// Messages that are held of each queue at most.
+    pub(in crate::broker::rabbitmq) prefetch: Vec<u16>,
     /// The jobs whose messages it takes; `None`: all.
     pub(in crate::broker::rabbitmq) knows: Option<&'static Registry>,
 }
@@ -70,12 +70,12 @@ impl InteropEars {
         queues::declare(connection, name, Sort::Shared).await?;
         let channel = connection.create_channel().await?;
         channel
-            .basic_qos(self.prefetch, BasicQosOptions::default())
+            .basic_qos(self.prefetch[lane], BasicQosOptions::default())
             .await?;
         self.inbox.begin(lane);
         let mut foreign = Foreign::default();
         loop {
-            while !self.inbox.wanted() {
+            while !self.inbox.wanted(lane) {
                 self.inbox.passed(lane).await;
             }
             self.consume(&channel, lane, name, &mut foreign).await?;
@@ -123,7 +123,7 @@ impl InteropEars {
                 () = self.inbox.passed(lane) => {}
             }
             self.settle(channel, lane).await?;
-            if !cancelled && (!self.inbox.wanted() || foreign.steps_aside(Instant::now())) {
+            if !cancelled && (!self.inbox.wanted(lane) || foreign.steps_aside(Instant::now())) {
                 cancelled = true;
                 // What is on its way comes before the end of the messages.
                 channel

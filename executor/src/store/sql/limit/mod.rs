@@ -33,6 +33,7 @@ use super::{
     statement::{composed, sql},
 };
 use crate::{
+    config::Share,
     job::data_key,
     json,
     store::{Claimed, ClaimedProgram, Fence, Hold, LimitedJob, LimitedRequest},
@@ -83,6 +84,9 @@ struct Candidate {
     rev: i64,
     bytes: usize,
     suspect: bool,
+    queue: String,
+    /// Whose slots it takes.
+    share: usize,
     /// The limit's name.
     name: String,
 }
@@ -115,10 +119,11 @@ async fn candidates<S: Session>(
         _ => i64::MAX,
     };
     let mut found = Vec::new();
-    let open = |queue: &&String| !paused.contains(queue);
-    for queue in request.queues.iter().filter(open) {
+    let mut queues = Share::queues(&request.shares);
+    queues.retain(|(_, queue)| !paused.contains(queue));
+    for (share, queue) in queues {
         for (place, job) in request.jobs.iter().enumerate() {
-            let most = job.room.min(request.slots).min(MOST);
+            let most = job.room.min(request.shares[share].slots).min(MOST);
             if most == 0 {
                 continue;
             }
@@ -138,6 +143,8 @@ async fn candidates<S: Session>(
                 rev: row.rev,
                 bytes: row.bytes,
                 suspect: row.crashes >= suspect_from,
+                queue: queue.clone(),
+                share,
                 name: job.name.to_owned(),
             };
             let rows = rows::<_, Row>(s, statement).await?;
@@ -226,6 +233,7 @@ async fn decide<S: Session>(
     }
     let mut standings = standings(s, names, now).await?;
     let mut room: Vec<usize> = request.jobs.iter().map(|job| job.room).collect();
+    let mut free: Vec<usize> = request.shares.iter().map(|share| share.slots).collect();
     let (mut bytes, mut suspects) = (0, 0);
     let (mut taken, mut parked) = (Vec::new(), Vec::new());
     let until = now + millis(request.lease) + millis(request.grace);
@@ -249,13 +257,14 @@ async fn decide<S: Session>(
         }
         let fits = taken.is_empty() || bytes + candidate.bytes <= request.bytes;
         let lets_in = !candidate.suspect || suspects < request.suspects;
-        if taken.len() == request.slots || room[place] == 0 || !fits || !lets_in {
+        if free[candidate.share] == 0 || room[place] == 0 || !fits || !lets_in {
             claimed.more = true;
             continue;
         }
         bytes += candidate.bytes;
         suspects += usize::from(candidate.suspect);
         room[place] -= 1;
+        free[candidate.share] -= 1;
         standing.free -= 1;
         standing.taken += 1;
         if let Some(rate) = standing.limit.rate {
@@ -333,6 +342,7 @@ async fn take<S: Session>(
                 rev: row.rev,
             },
             run_id: row.run_id.into(),
+            queue: candidate.queue,
             job: job.name.to_owned(),
             jobs: row.jobs,
             program_data: row.program_data.unwrap_or_else(|| "null".to_owned()),
