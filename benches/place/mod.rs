@@ -69,6 +69,7 @@ pub(crate) fn clear(url: &str, table: &str, store: Store) -> executor::Result<()
         "_limits",
         "_holds",
         "_parked",
+        "_waits",
         "_migrations",
     ];
     let drops: Vec<String> = tables
