@@ -149,18 +149,25 @@ impl Stage {
 pub(in crate::store) async fn each_queue_has_its_own_slots(stage: Stage) {
     // What waits in the one is older than all else.
     let mut one = stage.create_in("one", 30).await.into_iter();
-    let mut two = stage.create_in("two", 6).await.into_iter();
+    let mut two = stage.create_in("two", 10).await.into_iter();
     let mut three = stage.create_in("three", 6).await.into_iter();
-    let claim = async |one, others| {
-        let request = stage.of_shares(&[(&["one"], one), (&["two", "three"], others)]);
+    let claim_of = async |share: (&[&str], usize), others| {
+        let request = stage.of_shares(&[share, (&["two", "three"], others)]);
         let claimed = stage.store.claim(request).await.expect("claimed");
         let run_ids = claimed.programs.into_iter().map(|it| it.run_id);
         run_ids.collect::<Vec<_>>()
     };
+    let claim = async |one, others| claim_of((&["one"], one), others).await;
     let mut next = |ones, twos, threes| {
         let first = one.by_ref().take(ones).chain(two.by_ref().take(twos));
         first.chain(three.by_ref().take(threes)).collect::<Vec<_>>()
     };
+    let of_none = claim_of((&["none"], 20), 4).await;
+    assert_eq!(
+        of_none,
+        next(0, 4, 0),
+        "what others leave is no slot of theirs"
+    );
     assert_eq!(claim(3, 4).await, next(3, 4, 0));
     assert_eq!(claim(3, 4).await, next(3, 2, 2), "it goes on from there");
     assert_eq!(claim(2, 1).await, next(2, 0, 1));

@@ -138,7 +138,7 @@ pub(in crate::store) async fn who_stands_behind_a_full_key_is_found_at_once(stag
 }
 
 pub(in crate::store) async fn limited_jobs_take_no_more_than_a_queue_has_slots(stage: Stage) {
-    for queue in ["one", "one", "one", "two", "two"] {
+    for queue in ["one", "one", "one", "two", "two", "three", "three"] {
         let options = Options {
             queue: Some(queue.into()),
             ..Options::default()
@@ -149,16 +149,17 @@ pub(in crate::store) async fn limited_jobs_take_no_more_than_a_queue_has_slots(s
         concurrency: Some(10),
         ..ONE
     };
-    let request = LimitedRequest {
-        shares: vec![Share::new(["one"], 2), Share::new(["two"], 1)],
-        ..stage.limited("a", many)
-    };
-    let claim = async || {
+    let claim = async |first, slots| {
+        let request = LimitedRequest {
+            shares: vec![Share::new([first], slots), Share::new(["two", "three"], 2)],
+            ..stage.limited("a", many)
+        };
         let claimed = stage.claim_limited(&request).await.programs.into_iter();
         claimed.map(|it| it.queue).collect::<Vec<_>>()
     };
-    assert_eq!(claim().await, ["one", "one", "two"]);
-    assert_eq!(claim().await, ["one", "two"]);
+    assert_eq!(claim("none", 9).await, ["two", "two"]);
+    assert_eq!(claim("one", 2).await, ["one", "one", "three", "three"]);
+    assert_eq!(claim("one", 2).await, ["one"]);
 }
 
 pub(in crate::store) async fn a_limit_of_an_unknown_job_wakes_nobody(stage: Stage) {
