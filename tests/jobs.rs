@@ -57,6 +57,17 @@ pub(crate) async fn hold(ctx: Context, lane: u32, file: String) -> Result<(), Jo
     Ok(())
 }
 
+/// Runs until a file is there, and leaves its slot for an hour.
+#[job]
+pub(crate) async fn nap(ctx: Context, lane: u32, file: String) -> Result<(), JobError> {
+    note("begin", &ctx, lane);
+    while !Path::new(&file).exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    note("end", &ctx, lane);
+    Err(JobError::snooze(Duration::from_secs(3600)))
+}
+
 /// Comes a second time after a snooze, and a third time after an error; two run in a worker.
 #[job(concurrency = 2, retry(max = 3, backoff = "10ms"))]
 pub(crate) async fn restless(

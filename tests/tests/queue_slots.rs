@@ -7,8 +7,8 @@ mod jobs;
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use executor::{DynProgram, Executor, ProgramState, RunId, prelude::*};
-use executor_tests::{Entry, Fresh, Process, Rabbit, ended, until};
-use jobs::{Bounded, Hold, Once, Restless};
+use executor_tests::{Entry, Fresh, Process, Rabbit, Store, ended, until};
+use jobs::{Bounded, Hold, Nap, Once, Restless};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 
@@ -227,6 +227,34 @@ async fn a_queue_is_paused_by_itself() {
     assert_eq!(stage.begun(SLOW), 0);
     assert!(stage.executor.resume("slow").await.expect("reached"));
     stage.all_finish(&slow).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_slot_that_is_freed_without_a_word_is_filled_at_once() {
+    const NAPS: usize = 40;
+    if Store::of_this_run() != Store::Postgres {
+        return; // The others are looked at several times a second in any case.
+    }
+    let stage = Stage::new(None).await;
+    let worker = stage.worker("slow:1,mail:3");
+    let gate = |at: usize| stage.gate(&format!("nap-{at}"));
+    for at in 0..=NAPS {
+        let file = gate(at).display().to_string();
+        let nap = Nap { lane: SLOW, file }.into_program().queue("slow");
+        nap.create(&stage.executor).await.expect("created");
+    }
+    // Without a word the worker would look when the next lease could end.
+    let in_time = tokio::time::timeout(Duration::from_secs(NAPS as u64 / 4), async {
+        for at in 0..NAPS {
+            stage.have_begun(SLOW, at + 1).await;
+            // Meanwhile it has asked for the other queue only.
+            let mail = Once.queue("mail").create(&stage.executor).await;
+            stage.all_finish(&[mail.expect("created")]).await;
+            std::fs::write(gate(at), "").expect("a gate");
+        }
+    });
+    in_time.await.expect("each at once");
     worker.stop().await;
 }
 
