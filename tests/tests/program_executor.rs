@@ -11,7 +11,7 @@ use executor_tests::{
     Fresh, Point, Process, ProgramExecutor, Rabbit, STAND_IN, StandIn, StandInJob as Js, Working,
     ended, until,
 };
-use jobs::{Once, Slow};
+use jobs::{Hold, Once, Slow};
 use serde_json::{Value, json};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
@@ -286,6 +286,58 @@ async fn a_program_that_was_stopped_by_hand_starts_nowhere() {
         "{columns:?}"
     );
     working.stop().await;
+    stage.clear().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_leaves_its_messages_to_others_and_keeps_no_queue_from_its_slots() {
+    const HELD: usize = 6;
+    let Some(stage) = Stage::new().await else {
+        return;
+    };
+    let mail = format!("{}-mail", stage.queue);
+    let builder = stage.builder().queues([&stage.queue, &mail]);
+    let executor = builder.connect().await.expect("an executor");
+    let worker = { stage.worker() }
+        .set("EXECUTOR_QUEUE", format!("{}:2,{mail}:1", stage.queue))
+        .start();
+    let gate = stage.fresh.folder().join("gate");
+    let hold = || Hold {
+        lane: 1,
+        file: gate.display().to_string(),
+    };
+    let programs = (0..HELD).map(|_| hold().into_program().queue(&*stage.queue).erase());
+    let created = executor.create_many(programs.collect::<Vec<_>>()).await;
+    let held: Vec<RunId> = { created.expect("created").into_iter() }
+        .map(|created| created.expect("new").run_id)
+        .collect();
+    let begun = || stage.fresh.ledger().of("begin").len();
+    until("both slots are taken", async || begun() == 2).await;
+    for _ in 0..5 {
+        let quick = Once.queue(&*mail).create(&executor).await.expect("created");
+        finished(&executor, quick.as_str()).await;
+    }
+    until("others are to have the messages", async || {
+        stage.rabbit.queue(&stage.queue).await == Some((4, 0))
+    })
+    .await;
+    until("the other queue is heard", async || {
+        stage.rabbit.queue(&mail).await == Some((0, 1))
+    })
+    .await;
+    assert_eq!(begun(), 2);
+    std::fs::write(&gate, "").expect("a gate");
+    for run_id in &held {
+        finished(&executor, run_id.as_str()).await;
+    }
+    until("it is heard again", async || {
+        stage.rabbit.queue(&stage.queue).await == Some((0, 1))
+    })
+    .await;
+    worker.stop().await;
+    for name in [mail.clone(), format!("{mail}-retry-1000")] {
+        stage.rabbit.delete(&name).await;
+    }
     stage.clear().await;
 }
 
