@@ -1,4 +1,5 @@
-//! How late scheduled programs start: the time between when one is due and the first line of its job.
+//! How late programs start: the time between when one is due and the first line of its job. They are scheduled,
+//! or with `--created` created at that time, one after another; the creation is part of the time then.
 //!
 //! `cargo bench -p executor-benches --bench punctuality -- --store postgres`
 #![allow(clippy::print_stdout, reason = "a line is what it is for")]
@@ -30,6 +31,12 @@ struct Options {
     /// The database.
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
+    /// Due when they are created.
+    #[arg(long)]
+    created: bool,
+    /// RabbitMQ, which hands out the programs then.
+    #[arg(long)]
+    broker: Option<String>,
     /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -62,29 +69,38 @@ async fn main() -> executor::Result<()> {
     let table = "executor_bench";
     clear(&url, table, options.store)?;
     let starts = Arc::new(Starts::default());
-    let executor = executor::builder()
+    let mut builder = executor::builder()
         .database_url(&url)
         .table(table)
-        .state(Arc::clone(&starts))
-        .connect()
-        .await?;
+        .state(Arc::clone(&starts));
+    if let Some(broker) = options.broker {
+        builder = builder.amqp_url(broker);
+    }
+    let executor = builder.connect().await?;
     let apart = Duration::from_secs(options.seconds.into()) / options.programs;
     let first = SystemTime::now() + Duration::from_secs(2);
-    let programs = (0..options.programs).map(|number| {
-        let due = first + apart * number;
-        Start { due }.run_at(due)
-    });
-    for created in executor.create_many(programs).await? {
-        created?;
+    if !options.created {
+        let programs = (0..options.programs).map(|number| {
+            let due = first + apart * number;
+            Start { due }.run_at(due)
+        });
+        for created in executor.create_many(programs).await? {
+            created?;
+        }
     }
     let all = options.programs as usize;
+    let mut created = Ok(());
     executor
         .work_until(async {
-            while starts.number.load(Ordering::SeqCst) < all {
+            if options.created {
+                created = create(&executor, options.programs, apart).await;
+            }
+            while created.is_ok() && starts.number.load(Ordering::SeqCst) < all {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await?;
+    created?;
     let mut late = starts.late.lock().map_err(|e| e.to_string())?.clone();
     late.sort();
     let at = |part: f64| late[((late.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
@@ -96,5 +112,16 @@ async fn main() -> executor::Result<()> {
         at(0.99),
         at(1.0)
     );
+    Ok(())
+}
+
+/// Creates one after another, when the worker has nothing else to do.
+async fn create(executor: &Executor, programs: u32, apart: Duration) -> executor::Result<()> {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for _ in 0..programs {
+        let due = SystemTime::now();
+        Start { due }.create(executor).await?;
+        tokio::time::sleep(apart).await;
+    }
     Ok(())
 }

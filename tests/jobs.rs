@@ -48,7 +48,7 @@ pub(crate) async fn slow(ctx: Context, millis: u64) -> Result<(), JobError> {
 
 /// Runs until a file is there.
 #[job]
-pub(crate) async fn hold(ctx: Context, lane: u32, file: String) -> Result<(), JobError> {
+pub(crate) async fn hold_lane(ctx: Context, lane: u32, file: String) -> Result<(), JobError> {
     note("begin", &ctx, lane);
     while !Path::new(&file).exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -11,7 +11,7 @@ use executor_tests::{
     Fresh, Point, Process, ProgramExecutor, Rabbit, STAND_IN, StandIn, StandInJob as Js, Working,
     ended, until,
 };
-use jobs::{Hold, Once, Slow};
+use jobs::{HoldLane, Once, Slow};
 use serde_json::{Value, json};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
@@ -302,7 +302,7 @@ async fn a_full_queue_leaves_its_messages_to_others_and_keeps_no_queue_from_its_
         .set("EXECUTOR_QUEUE", format!("{}:2,{mail}:1", stage.queue))
         .start();
     let gate = stage.fresh.folder().join("gate");
-    let hold = || Hold {
+    let hold = || HoldLane {
         lane: 1,
         file: gate.display().to_string(),
     };

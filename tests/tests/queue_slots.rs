@@ -8,7 +8,7 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use executor::{DynProgram, Executor, ProgramState, RunId, prelude::*};
 use executor_tests::{Entry, Fresh, Process, Rabbit, Store, ended, until};
-use jobs::{Bounded, Hold, Nap, Once, Restless};
+use jobs::{Bounded, HoldLane, Nap, Once, Restless};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 
@@ -71,7 +71,7 @@ impl Stage {
     /// Programs that end when the queue's gate is open.
     async fn hold(&self, queue: &str, lane: u32, number: usize) -> Vec<RunId> {
         let file = self.gate(queue).display().to_string();
-        let program = |_| Hold {
+        let program = |_| HoldLane {
             lane,
             file: file.clone(),
         };
