@@ -89,7 +89,7 @@ impl Row {
             parent: self.new.parent.clone(),
             ..new.clone()
         };
-        self.rev += 1;
+        self.take_away();
         self.job_data = new.job_data.clone();
         self.attributes = new.attributes.clone();
         self.retry_after = new.retry_after;

@@ -39,11 +39,14 @@ const OPERATIONS: usize = 120;
 /// How many sequences are made at most, until each case was there.
 const MOST_SEQUENCES: usize = 200;
 
+#[allow(clippy::print_stdout, reason = "it is shown where the test fails")]
 pub(super) async fn stores_agree_with_the_model(store: Arc<dyn Store>) {
     let seed = match std::env::var("EXECUTOR_TEST_SEED") {
         Ok(seed) => seed.parse().expect("EXECUTOR_TEST_SEED is a number"),
         Err(_) => fastrand::u64(..),
     };
+    // Where something panics, nobody else tells it.
+    println!("EXECUTOR_TEST_SEED={seed}");
     let mut seeds = fastrand::Rng::with_seed(seed);
     let mut coverage = Coverage::default();
     let mut sequence = 0;

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{
     Flag, Outcome, Session,
+    control::take_away,
     filter::places,
     millis, number, query, rows,
     statement::{composed, sql},
@@ -136,12 +137,15 @@ pub(in crate::store) async fn stand_in<S: Session>(
           'busy_until', busy_until, 'now', {now_ms})
         FROM {t} WHERE {holds}{locked}";
     // How many children were stored with saved progress is kept: the next ones need other run ids.
-    const REPLACE: &str = "
-        UPDATE {t} SET rev = rev + 1, name = ?, queue = ?, jobs = {json}, job = ?, program_data = {json},
+    // A worker whose lease has run out may still be at it, and what it does is for the old data.
+    const REPLACE: &str = concat!(
+        "UPDATE {t} SET name = ?, queue = ?, jobs = {json}, job = ?, program_data = {json},
           job_data = {json}, attributes = {json}, priority = ?, retry_after = ?,
           step_retry_count = 0, crashes = 0, completion = NULL, ready = ?, available_at = ?,
-          order_key = ?, updated_at = {now}
-        WHERE id = ?";
+          order_key = ?, ",
+        take_away!(),
+        ", updated_at = {now} WHERE id = ?"
+    );
     let row = row(new);
     let Some(key) = row.unique_key else {
         return Ok(None);

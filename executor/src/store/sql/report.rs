@@ -42,6 +42,11 @@ async fn report<S: Session>(s: &mut S, target: &Target) -> Outcome<Option<Found>
             "program {run_id} has been completed at step {}, and goes on when its job has ended",
             found.step
         ))),
+        _ if found.step >= found.jobs.len() => Err(conflict(format!(
+            "program {run_id} is at step {}, and has {} jobs: somebody has changed its row",
+            found.step,
+            found.jobs.len()
+        ))),
         _ => Ok(Some(found)),
     }
 }

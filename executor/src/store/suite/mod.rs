@@ -63,7 +63,7 @@ macro_rules! exercise {
             a_key_is_kept_only_by_what_is_stored, keys_are_kept_in_whatever_order_they_come,
             many_of_the_same_keys_are_stored_once_each,
             one_that_waits_takes_the_new_data, one_that_has_begun_keeps_its_data,
-            one_of_many_that_replace_is_left, children_keep_to_their_keys,
+            a_late_worker_does_nothing_to_new_data, one_of_many_that_replace_is_left, children_keep_to_their_keys,
             programs_are_pruned_by_state_and_queue, a_filter_means_the_same_everywhere,
             a_text_in_a_filter_is_only_a_text, many_are_cancelled_batch_by_batch,
             a_retry_of_many_leaves_taken_keys, what_no_longer_matches_is_left_alone,

@@ -231,6 +231,24 @@ pub(in crate::store) async fn one_that_waits_takes_the_new_data(stage: Stage) {
     assert_eq!((claimed.run_id, &*claimed.job), (first.run_id, "b"));
 }
 
+/// Its lease has run out, and nobody has told the worker yet.
+pub(in crate::store) async fn a_late_worker_does_nothing_to_new_data(stage: Stage) {
+    let first = stage
+        .created(new_program(&["a", "b"], replacing("draft")))
+        .await;
+    let late = stage.claim_briefly().await.fence;
+    stage.promote_only().await;
+    let created = stage.created(new_program(&["c"], replacing("draft"))).await;
+    assert!(created.replaced);
+    let written = stage.write(late, advance("b", None)).await;
+    assert_eq!(written, Written::LeaseLost);
+    let written = stage.write(after(late), advance("b", None)).await;
+    assert_eq!(written, Written::LeaseLost);
+    let claimed = stage.claim_one().await;
+    assert_eq!((claimed.run_id, claimed.step), (first.run_id, 0));
+    assert_eq!(&*claimed.job, "c");
+}
+
 pub(in crate::store) async fn one_that_has_begun_keeps_its_data(stage: Stage) {
     let first = stage
         .created(new_program(&["a", "b"], replacing("draft")))
